@@ -1,0 +1,133 @@
+"""Building sites: one after another or on several processes, each told apart from the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mailcfg import bundle as bundles
+from mailcfg import host
+from mailcfg.compile import compile_document
+from mailcfg.configuration import Step
+from mailcfg.policy.document import Reader
+from mailcfg.problem import Finding, PolicyError
+
+CHUNK = 32
+"""Sites that a worker takes at once: large enough to keep it busy, small enough for a bar that moves."""
+
+
+class Job(NamedTuple):
+    """What to do with every site of a run. `output` is the directory of the bundles."""
+
+    output: str
+    check: bool
+    tar: bool
+
+
+class Outcome(NamedTuple):
+    """What became of one site: `built`, `unchanged`, `stale` or `failed`; `detail` says why it is stale or failed."""
+
+    path: str
+    status: str
+    detail: str
+    target: str
+    files: int
+    findings: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+
+
+def build_all(paths: list[str], job: Job, processes: int) -> Iterator[Outcome]:
+    """Build sites in their order. Memory does not grow with their number."""
+    if not job.check:
+        host.make_folder(job.output)
+        host.Workshop.sweep(job.output)
+    chunks = [(paths[start : start + CHUNK], job) for start in range(0, len(paths), CHUNK)]
+    if processes < 2 or len(chunks) < 2:
+        for chunk in chunks:
+            yield from _build_chunk(chunk)
+        return
+    import multiprocessing
+
+    with multiprocessing.Pool(min(processes, len(chunks))) as pool:
+        for outcomes in pool.imap(_build_chunk, chunks):
+            yield from outcomes
+
+
+_READERS: dict[int, Reader] = {}
+
+
+def _reader() -> Reader:
+    """One reader a process, so that a base is read once however many sites extend it."""
+    return _READERS.setdefault(os.getpid(), Reader(host.read_policy))
+
+
+def _build_chunk(task: tuple[list[str], Job]) -> list[Outcome]:
+    paths, job = task
+    reader = _reader()
+    if job.check:
+        return [_build(path, job, reader, None) for path in paths]
+    with host.Workshop(job.output) as workshop:
+        return [_build(path, job, reader, workshop) for path in paths]
+
+
+def _build(path: str, job: Job, reader: Reader, workshop: host.Workshop | None) -> Outcome:
+    try:
+        document = reader.document(path)
+        compiled = compile_document(document)
+    except PolicyError as error:
+        return Outcome(path, "failed", "", "", 0, tuple(error.findings), ())
+    made = bundles.bundle(document.stem, compiled.configuration)
+    name = made.site + (".tar" if job.tar else "")
+    target = os.path.join(job.output, name)
+    if job.tar:
+        status, detail = _place_tar(made, target, name, workshop)
+    else:
+        status, detail = _place_tree(made, target, name, workshop)
+    found = tuple(compiled.findings)
+    return Outcome(path, status, detail, target, len(made.files), found, compiled.configuration.steps)
+
+
+def _place_tar(made: bundles.Bundle, target: str, name: str, workshop: host.Workshop | None) -> tuple[str, str]:
+    data = bundles.tar(made)
+    there = host.read_bytes(target)
+    if there == data:
+        return "unchanged", ""
+    if workshop is None:
+        return "stale", "missing" if there is None else "differs"
+    workshop.place_file(name, data)
+    return "built", ""
+
+
+def _place_tree(made: bundles.Bundle, target: str, name: str, workshop: host.Workshop | None) -> tuple[str, str]:
+    there = host.read_tree(target)
+    if there is None and host.exists(target):
+        return "failed", f"{target} is in the way and not a directory: move it"
+    if there is None:
+        if workshop is None:
+            return "stale", "missing"
+        workshop.place_tree(name, made.contents(), made.modes())
+        return "built", ""
+    contents = made.contents()
+    if there == contents and host.modes_agree(target, made.modes()):
+        return "unchanged", ""
+    changed = sorted(path for path in {*there, *contents} if there.get(path) != contents.get(path))
+    if workshop is None:
+        return "stale", f"differs in {', '.join(changed) or 'the mode of a script'}"
+    foreign = _foreign(there, contents)
+    if foreign:
+        return "failed", f"{target} holds what is not of a bundle, and would be lost: {', '.join(foreign)}"
+    workshop.place_tree(name, contents, made.modes())
+    return "built", ""
+
+
+def _foreign(there: dict[str, bytes], contents: dict[str, bytes]) -> list[str]:
+    """Files in the way that no build wrote: neither named by the manifest that is there nor about to be replaced."""
+    import json
+
+    try:
+        manifest = json.loads(there["manifest.json"])
+        known = {file["path"] for file in manifest["files"]} if manifest["schema"] == bundles.SCHEMA else set()
+    except (KeyError, TypeError, ValueError):
+        return sorted(there)
+    return sorted(set(there) - known - set(contents))

@@ -1,0 +1,1 @@
+"""Certificates: the openssl commands that make and verify them."""

@@ -1,0 +1,1 @@
+"""The verbs, one a file; a verb imports what it needs inside `run`."""

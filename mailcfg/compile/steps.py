@@ -1,0 +1,56 @@
+"""What a person runs, in order, to put a bundle to work on a host."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from mailcfg.compile.builder import Builder
+from mailcfg.configuration import Configuration, Step
+from mailcfg.formats import master_cf
+
+EDITS_SERVICES_SINCE = (2, 11)
+"""The Postfix series whose `postconf -Me` writes a service (postconf(1))."""
+
+
+def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
+    """Commands for root inside the bundle's directory: packages, certificates, files, daemons, reload."""
+    steps = [Step("packages", f"{b.platform.packages.install} {' '.join(b.packages)}", "what the policy needs")]
+    for certificate in configuration.certificates:
+        command = f"sh openssl/{certificate.name}.sh"
+        steps.append(Step(f"certificate-{certificate.name}", command, "makes what is missing, then verifies it"))
+    for sasl in configuration.sasl:
+        source = f"sasl2/{sasl.path.rpartition('/')[2]}"
+        steps.append(_placed(source, sasl.path, 0o640 if sasl.partly else 0o644, "part" if sasl.partly else "whole"))
+    for file in configuration.files:
+        steps.append(_placed(file.bundle_path, file.target, file.mode, file.ownership))
+    for certificate in configuration.certificates:
+        if certificate.deploy_hook:
+            steps.append(_placed(f"acme/{certificate.name}.sh", certificate.deploy_hook, 0o755, "whole"))
+    # One call for all: after each of its writes postconf waits two seconds for the file to cool (measured).
+    command = "grep '^[^#]' postfix/main.cf | tr '\\n' '\\0' | xargs -0 postconf -e"
+    steps.append(Step("main.cf", command, "sets the managed parameters, and leaves every other line as it is"))
+    if configuration.services and b.postfix.series >= EDITS_SERVICES_SINCE:
+        services = [quote(f"{service.id}={master_cf.line(service, b.postfix)}") for service in configuration.services]
+        command = f"postconf -Me {' '.join(services)}"
+        steps.append(Step("master.cf", command, "sets the managed services, and leaves every other one as it is"))
+    if configuration.services and b.postfix.series < EDITS_SERVICES_SINCE:
+        command = f"cat postfix/master.cf >> {configuration.config_directory}/master.cf"
+        steps.append(Step("master.cf", command, "remove the earlier lines of these services first"))
+    steps += b.steps
+    commands = b.platform.commands
+    steps.append(Step("check", commands.check, "says what Postfix itself can see"))
+    listens = any(name in b.parameters for name in ("inet_interfaces", "inet_protocols"))
+    if listens:
+        steps.append(Step("restart", commands.restart, "Postfix reads its configuration"))
+    else:
+        steps.append(Step("reload", commands.reload, "Postfix reads its configuration"))
+    return tuple(step for step in steps if step.run)
+
+
+def _placed(source: str, target: str, mode: int, ownership: str) -> Step:
+    name = source.rpartition("/")[2]
+    if ownership == "part":
+        return Step(
+            name, f"cat {source} >> {target}", "the file also holds what is not the policy's: remove older lines"
+        )
+    return Step(name, f"install -D -m {mode:04o} {source} {target}", "the policy owns this file")

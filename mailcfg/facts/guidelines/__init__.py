@@ -1,0 +1,81 @@
+"""One guideline and level a file, and what each becomes on an older Postfix or OpenSSL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mailcfg import facts
+from mailcfg.facts.version import Version
+
+PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+"""Protocol versions as Postfix spells them, oldest first."""
+
+RANGES_SINCE = (3, 6)
+"""The Postfix series that reads `>=TLSv1.2` (postconf(5), smtpd_tls_protocols)."""
+
+OPENSSL_NEEDED = {"TLSv1.1": Version(1, 0, 1), "TLSv1.2": Version(1, 0, 1), "TLSv1.3": Version(1, 1, 1)}
+"""The OpenSSL that first spoke a protocol version (its CHANGES file)."""
+
+GROUP_NEEDS = {
+    "X25519": Version(1, 1, 0),
+    "X448": Version(1, 1, 1),
+    "X25519MLKEM768": Version(3, 5, 0),
+    "SecP256r1MLKEM768": Version(3, 5, 0),
+    "SecP384r1MLKEM1024": Version(3, 5, 0),
+}
+"""The OpenSSL that first knew a group (its CHANGES file); the NIST curves are older than all that matter."""
+
+HYBRID_GROUPS_SINCE = (3, 10)
+"""The Postfix series that hands group names to OpenSSL as they are: before, a name without a NID is a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guideline:
+    """What a guideline asks. `minimum` is a protocol version or empty for Postfix's own choice; `ciphers` are OpenSSL
+    names up to TLS 1.2; `opportunistic` names the guideline that holds where TLS is optional.
+    """
+
+    id: str
+    title: str
+    minimum: str
+    ciphers: tuple[str, ...]
+    ciphersuites: tuple[str, ...]
+    groups: tuple[str, ...]
+    server_preference: bool | None
+    certificate_types: tuple[str, ...]
+    maximum_lifetime_days: int
+    recommended_lifetime_days: int
+    opportunistic: str = ""
+
+
+@cache
+def guideline(name: str) -> Guideline:
+    """One guideline. Raises KeyError when it is unknown."""
+    data = facts.read("guidelines", name)
+    data.pop("sources")
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    return Guideline(**values)
+
+
+def guideline_names() -> list[str]:
+    """Identifiers of all guidelines, sorted."""
+    return facts.names("guidelines")
+
+
+def protocol_list(minimum: str, postfix: Version) -> str:
+    """The value of a protocols parameter that allows `minimum` and newer: a range, or exclusions before Postfix 3.6."""
+    if postfix.series >= RANGES_SINCE:
+        return f">={minimum}"
+    return ", ".join(f"!{protocol}" for protocol in PROTOCOLS[: PROTOCOLS.index(minimum)])
+
+
+def known_groups(groups: tuple[str, ...], postfix: Version, openssl: Version) -> tuple[str, ...]:
+    """Those of the groups that this Postfix with this OpenSSL can use."""
+    return tuple(
+        group
+        for group in groups
+        if openssl >= GROUP_NEEDS.get(group, Version(0, 0))
+        and ("MLKEM" not in group or postfix.series >= HYBRID_GROUPS_SINCE)
+    )

@@ -1,0 +1,115 @@
+"""Configuration to text: what each file of a bundle says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from mailcfg import resources
+from mailcfg.certificates.plan import plan
+from mailcfg.configuration import CertificateFiles, Configuration, ExtraFile, Origin, SaslFile, Setting
+from mailcfg.facts.version import Version
+from mailcfg.formats import master_cf
+
+
+def shell_word(text: str) -> str:
+    """Text as one word of a POSIX shell, whatever it holds."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def cnf_value(text: str) -> str:
+    """Text as a value of openssl's configuration files, where `$`, quotes and `#` would have a meaning."""
+    return "".join(each if each.isalnum() or each in " .-" else f"\\{each}" for each in text)
+
+
+@cache
+def _environment() -> Environment:
+    # The files are configuration, not HTML: nothing is escaped but by the filter that a place needs.
+    environment = Environment(
+        loader=FileSystemLoader(resources.folder("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        autoescape=False,
+    )
+    environment.filters["sh"] = shell_word
+    environment.filters["cnf"] = cnf_value
+    return environment
+
+
+@cache
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+def _render(template: str, /, **values: Any) -> str:
+    return _template(template).render(values)
+
+
+def described(origin: Origin) -> str:
+    """Why a block is there: the policy key, its file, and the knowledge it went through."""
+    where = f"{origin.key} ({origin.file})"
+    return f"{where}: {origin.via}" if origin.via else where
+
+
+def _blocks(settings: Iterable[Setting]) -> list[dict[str, Any]]:
+    """Settings grouped by the key that they come from, in their order."""
+    return [
+        {"comment": described(origin), "settings": list(group)}
+        for origin, group in groupby(settings, key=lambda setting: setting.origin)
+    ]
+
+
+def main_cf(configuration: Configuration) -> str:
+    """The managed parameters: a fragment of main.cf."""
+    return _render(
+        "main.cf.j2",
+        hostname=configuration.hostname,
+        platform=configuration.platform,
+        postfix=configuration.postfix,
+        blocks=_blocks(configuration.parameters),
+    )
+
+
+def master(configuration: Configuration) -> str:
+    """The managed services: a fragment of master.cf."""
+    version = Version.parse(configuration.postfix)
+    blocks = [
+        {"comment": described(service.origin), "lines": master_cf.lines(service, version)}
+        for service in configuration.services
+    ]
+    return _render(
+        "master.cf.j2",
+        hostname=configuration.hostname,
+        platform=configuration.platform,
+        postfix=configuration.postfix,
+        blocks=blocks,
+    )
+
+
+def smtpd_conf(sasl: SaslFile) -> str:
+    """A smtpd.conf of Cyrus SASL. One setting alone needs no comment: the manifest knows its origin."""
+    return _render("smtpd.conf.j2", blocks=_blocks(sasl.settings), comments=len(sasl.settings) > 1, partly=sasl.partly)
+
+
+def extra_file(file: ExtraFile) -> str:
+    """Another file, with its origin in the first line."""
+    return _render("file.j2", comment=described(file.origin), content=file.content.rstrip("\n"))
+
+
+def certificate_files(certificate: CertificateFiles, openssl: str, ca_bundle: str, reload: str) -> dict[str, str]:
+    """Bundle paths and texts for one certificate."""
+    comment = described(certificate.origin)
+    script, request, values = plan(certificate, Version.parse(openssl), ca_bundle, comment)
+    files = {f"openssl/{certificate.name}.sh": _render(script, **values)}
+    if request:
+        files[f"openssl/{certificate.name}.cnf"] = _render(request, **values)
+    if certificate.deploy_hook:
+        files[f"acme/{certificate.name}.sh"] = _render("acme.sh.j2", comment=comment, reload=reload)
+    return files

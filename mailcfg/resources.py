@@ -1,0 +1,28 @@
+"""What ships with mailcfg: facts inside the package; templates and schemas inside it, or beside it in a checkout."""
+
+import os
+
+_PACKAGE = os.path.dirname(__file__)
+
+
+def folder(name: str) -> str:
+    """The directory `templates` or `schemas`. Raises FileNotFoundError when the installation lacks it."""
+    for parent in (_PACKAGE, os.path.dirname(_PACKAGE)):
+        path = os.path.join(parent, name)
+        if os.path.isdir(path):
+            return path
+    raise FileNotFoundError(
+        2, "this installation of mailcfg is incomplete, install it again", os.path.join(_PACKAGE, name)
+    )
+
+
+def fact_names(kind: str) -> list[str]:
+    """Names of the fact files of a kind (`platforms`, `guidelines`), sorted."""
+    folder = os.path.join(_PACKAGE, "facts", kind)
+    return sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".toml"))
+
+
+def fact(path: str) -> bytes:
+    """The bytes of one fact file, by its path below `facts`."""
+    with open(os.path.join(_PACKAGE, "facts", path), "rb") as file:
+        return file.read()

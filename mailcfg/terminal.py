@@ -1,0 +1,24 @@
+"""What the command line knows of the terminal: colour or not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+
+def add_color(parser: argparse.ArgumentParser) -> None:
+    """The option that every verb with a text for people has."""
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour in messages (default: on a terminal)",
+    )
+
+
+def colored(wish: str) -> bool:
+    """Whether messages on standard error get colour; NO_COLOR is honoured."""
+    if wish != "auto":
+        return wish == "always"
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
