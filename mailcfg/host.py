@@ -81,7 +81,7 @@ def _missing_help(path: str) -> str:
 
     folder = os.path.dirname(path) or "."
     try:
-        near = get_close_matches(os.path.basename(path), os.listdir(folder), 1)
+        near = get_close_matches(os.path.basename(path), os.listdir(folder), 1, 0.75)
     except OSError:
         return f"there is no directory {folder} either" if not os.path.isdir(folder) else "check the path"
     return f"did you mean {os.path.join(os.path.dirname(path), near[0])}?" if near else "check the path"

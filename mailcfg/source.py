@@ -113,14 +113,21 @@ class Source:
             location = Location(self.file, line, column, 1, text)
             message = message[: match.start()]
         elif message.endswith(" (at end of document)"):
-            location = self.at(len(self.text), len(self.text))
+            end = len(self.text.rstrip())
+            location = self.at(end, end)
             message = message.removesuffix(" (at end of document)") + ": the file ends too early"
         else:
+            # Not a matter of syntax for Python: it says neither where nor in a user's words.
             location = Location(self.file)
+            message = "a number has too many digits" if "digits" in message else message
         return Finding("toml-syntax", Severity.ERROR, message, location, help=_syntax_help(message, location.text))
 
 
 def _syntax_help(message: str, line: str) -> str:
+    if message.endswith("the file ends too early"):
+        return "close the bracket, brace or quote that is still open"
+    if "digits" in message:
+        return "no key of a policy takes such a number"
     if "overwrite" in message or "twice" in message or "already" in message.lower():
         return "a key or table stands once in a file: keep one of them"
     if line.startswith("\ufeff"):

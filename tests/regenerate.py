@@ -10,7 +10,10 @@ from pathlib import Path
 from mailcfg import schema
 from tests.sites import GOLDEN, ROOT, SITES, built
 
-BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
+END = "<!-- end -->"
+
+ERRORS = ROOT / "tests" / "policy" / "errors"
+"""Policies with a mistake; beside each stands what `build` says of it."""
 
 
 def schemas() -> dict[Path, str]:
@@ -28,8 +31,17 @@ def command_help(*words: str) -> str:
     return subprocess.run(command, env=environment, cwd=ROOT, text=True, capture_output=True, check=True).stdout
 
 
+def error_text(path: Path) -> str:
+    """What `mailcfg build` says of a policy that is wrong."""
+    command = [sys.executable, "-m", "mailcfg", "build", path.name, "--check", "--color", "never"]
+    done = subprocess.run(command, cwd=ERRORS, text=True, capture_output=True)
+    if done.returncode != 2:
+        raise AssertionError(f"{path.name}: exit status {done.returncode}, not 2")
+    return done.stderr
+
+
 def readme() -> str:
-    """The README with its generated parts made again: `<!-- generated: help build -->` and `<!-- generated: file X -->`."""
+    """The README with its generated parts made again, such as `<!-- generated: help build -->`."""
     lines: list[str] = []
     skipping = False
     for line in (ROOT / "README.md").read_text().splitlines():
@@ -58,6 +70,8 @@ def main() -> None:
     for path, data in golden().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    for path in sorted(ERRORS.glob("*.toml")):
+        path.with_suffix(".txt").write_text(error_text(path))
     (ROOT / "README.md").write_text(readme())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import regenerate
-from tests.sites import GOLDEN
+from tests.sites import GOLDEN, ROOT
 
 AGAIN = "stale: run python -m tests.regenerate"
 
@@ -18,7 +18,7 @@ def test_schema_is_fresh(path: Path) -> None:
 
 
 def test_readme_is_fresh() -> None:
-    assert (regenerate.ROOT / "README.md").read_text() == regenerate.readme(), AGAIN
+    assert (ROOT / "README.md").read_text() == regenerate.readme(), AGAIN
 
 
 def test_golden_trees_are_fresh() -> None:

@@ -102,11 +102,13 @@ def _version_known(b: Builder) -> None:
 
 
 def _nothing_managed(b: Builder) -> None:
-    if not b.endpoints and len(b.parameters) == 1 and not b.services:
+    site = b.site
+    tables = (site.mx, site.submission, site.submissions, site.relay, site.outbound)
+    if not any(tables) and not site.listeners and not site.postfix.main and not site.postfix.master:
         b.report(
             "empty-policy",
             "this policy says nothing about mail",
-            (),
+            ("hostname",),
             severity=Severity.WARNING,
             help="declare a listener such as [mx] or [submission], or the way out with [outbound] or [relay]",
         )

@@ -28,11 +28,25 @@ def compile_passthrough(b: Builder) -> None:
     reads = _Reads(b)
     for name, raw in postfix.main.items():
         key: Path = ("postfix", "main", name)
+        if _SECRET.search(name):
+            b.report(
+                "secret-in-policy",
+                f"{name} is a password, and a policy never holds one",
+                key,
+                effect="it would end in the bundle, in git, and in main.cf, which everybody may read",
+                help="put it into a file on the host, readable by root alone, and name that file",
+                at_key=True,
+            )
+            continue
         value = _value(b, raw, key)
         if value is not None and _allowed(b, name, value, key, reads):
             b.parameters[name] = Setting(name, value, b.origin(key))
     for name, entry in postfix.master.items():
         _service(b, name, entry, reads)
+
+
+_SECRET = re.compile(r"(?:^|_)(?:password|passwd|bind_pw|secret)$")
+"""Names of parameters that hold a password, such as those of a database table that is defined inside main.cf."""
 
 
 class _Reads:
@@ -139,7 +153,7 @@ def _known(b: Builder, name: str, value: str, key: Path, reads: _Reads) -> bool:
             else f"{name} is gone from Postfix {parameter.removed or b.postfix}",
             key,
             effect="Postfix would ignore it in silence",
-            help=f"write {parameter.replacement} instead" if parameter.replacement and not new else "remove it",
+            help=f"instead: {parameter.replacement}" if parameter.replacement and not new else "remove it",
             at_key=True,
         )
         return False
@@ -149,33 +163,34 @@ def _known(b: Builder, name: str, value: str, key: Path, reads: _Reads) -> bool:
             f"{name} is deprecated since Postfix {parameter.deprecated}",
             key,
             severity=Severity.WARNING,
-            help=f"write {parameter.replacement} instead" if parameter.replacement else "remove it",
+            help=f"instead: {parameter.replacement}" if parameter.replacement else "remove it",
             at_key=True,
         )
     problem = misfit(parameter, value)
     if problem:
-        b.report("bad-value", f"{name} takes {problem}", key, help=f"not {value!a}")
+        b.report("bad-value", f"{name} takes {problem[0]}, not {value!a}", key, help=problem[1])
         return False
     _undefined(b, value, key, reads)
     return True
 
 
-def misfit(parameter: Parameter, value: str) -> str:
-    """What a parameter takes instead of the value, or nothing if it fits. A value with `$` is Postfix's to expand."""
+def misfit(parameter: Parameter, value: str) -> tuple[str, str] | None:
+    """What a parameter takes instead of the value, and an example; None if it fits. A value with `$` is Postfix's to
+    expand.
+    """
     if "$" in value:
-        return ""
+        return None
     match parameter.kind:
-        case "bool":
-            return "" if value in ("yes", "no") else "yes or no (true or false in TOML)"
-        case "integer":
-            return "" if re.fullmatch(r"-?\d+", value) else "a whole number"
-        case "time":
-            return "" if re.fullmatch(r"\d+[smhdw]?", value) else "a time such as 30s, 5m, 1h, 2d or 1w"
-        case "enum":
-            fits = not value or not parameter.values or value.lower() in [each.lower() for each in parameter.values]
-            return "" if fits else f"one of {', '.join(parameter.values)}"
+        case "bool" if value not in ("yes", "no"):
+            return "yes or no", "write true or false, without quotes"
+        case "integer" if not re.fullmatch(r"-?\d+", value):
+            return "a whole number", "write it out, without a unit"
+        case "time" if not re.fullmatch(r"\d+[smhdw]?", value):
+            return "a time", "a number with s, m, h, d or w, such as 300s or 5d"
+        case "enum" if value and value.lower() not in [each.lower() for each in parameter.values]:
+            return "a word of its own", f"one of: {', '.join(each for each in parameter.values if each)}"
         case _:
-            return ""
+            return None
 
 
 def _undefined(b: Builder, value: str, key: Path, reads: _Reads) -> None:

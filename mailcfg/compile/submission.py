@@ -26,6 +26,7 @@ class Endpoint(NamedTuple):
     name: str
     key: Path
     service: str
+    port: int
     tls: str
     auth: str
     chroot: bool
@@ -72,7 +73,7 @@ def _endpoint(
     chroot = listener.chroot
     if chroot is None:
         chroot = b.platform.postfix.chroot and not (auth != "never" and _hidden_by_chroot(b))
-    return Endpoint(name, key, service, listener.tls or tls, auth, chroot, listener)
+    return Endpoint(name, key, service, port, listener.tls or tls, auth, chroot, listener)
 
 
 def _hidden_by_chroot(b: Builder) -> bool:
@@ -86,9 +87,9 @@ def _hidden_by_chroot(b: Builder) -> bool:
 
 
 def _no_clash(b: Builder, endpoints: list[Endpoint]) -> None:
-    seen: dict[str, Endpoint] = {}
+    seen: dict[tuple[str | None, int], Endpoint] = {}
     for endpoint in endpoints:
-        first = seen.setdefault(endpoint.service, endpoint)
+        first = seen.setdefault((endpoint.listener.address, endpoint.port), endpoint)
         if first is not endpoint:
             b.report(
                 "listener-clash",

@@ -178,6 +178,8 @@ def _finding(path: Path, details: list[dict[str, Any]], document: Document) -> F
     if kind == "value":
         return Finding("bad-value", Severity.ERROR, context["message"], location, help=context.get("help", ""), key=key)
     message, advice = _type_error(details)
+    if path == ("postfix",):
+        advice = f'write postfix = "{first["input"]}", or a table [postfix.main]'
     return Finding(
         "bad-type" if kind.endswith("_type") else "bad-value", Severity.ERROR, message, location, help=advice, key=key
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from mailcfg.problem import Finding, Severity
@@ -49,8 +50,13 @@ WIDTH = 120
 """How many characters of a source line are shown."""
 
 
+_SECRET = re.compile(r"^(.*(?:passw|secret|_pw\b)\w*[ \t]*=[ \t]*)(.+)$", re.IGNORECASE)
+"""A line that gives a password: it has no business in a policy, and none in a log."""
+
+
 def excerpt(text: str, column: int, length: int) -> tuple[str, str, str]:
     """A source line cut to a width, the blanks under it that lead to the column, and the carets."""
+    text = _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), text)
     start = max(0, column - WIDTH // 2) if len(text) > WIDTH else 0
     shown = text[start : start + WIDTH]
     before = shown[: column - 1 - start]
