@@ -58,6 +58,12 @@ class Builder:
         elif not optional:
             self.too_new(name, key)
 
+    @property
+    def queue_directory(self) -> str:
+        """Where smtpd stands, and what it sees of the host in a chroot."""
+        own = self.site.postfix.main.get("queue_directory")
+        return own if isinstance(own, str) else self.platform.postfix.queue_directory
+
     def knows(self, name: str) -> bool:
         """Whether the target's Postfix has a parameter."""
         return self.catalogue.exists(name, self.postfix)

@@ -168,10 +168,7 @@ def _chroot_of(b: Builder, sasl: Sasl, using: list[Endpoint]) -> bool:
 
 def _inside(b: Builder, path: str, key: Path) -> str:
     """A path of the host as a chrooted smtpd sees it."""
-    queue = b.platform.postfix.queue_directory
-    setting = b.site.postfix.main.get("queue_directory")
-    if isinstance(setting, str):
-        queue = setting
+    queue = b.queue_directory
     if path.startswith(queue + "/"):
         return path[len(queue) :]
     b.report(
@@ -350,7 +347,7 @@ def _dovecot(b: Builder, sasl: Sasl, chroot: bool) -> None:
             ("sasl", "backend"),
             help='use backend = "saslauthd"',
         )
-    queue = b.platform.postfix.queue_directory
+    queue = b.queue_directory
     socket = sasl.dovecot.socket or f"{queue}/private/auth"
     key = ("sasl", "dovecot", "socket")
     if socket.startswith(queue + "/"):
