@@ -199,8 +199,10 @@ virtual_gid_maps = static:65534
 """
 
     def configure(self, main_cf: str, master_cf: str) -> None:
-        """Write main.cf and master.cf: the base, then what the bundle says, so that its lines win."""
-        (self.etc / "main.cf").write_text(self.base_settings() + main_cf)
+        """Write main.cf and master.cf: what the bundle says, and the base for all else."""
+        named = {line.partition(" =")[0] for line in main_cf.splitlines()}
+        base = [line for line in self.base_settings().splitlines(True) if line.partition(" =")[0] not in named]
+        (self.etc / "main.cf").write_text("".join(base) + main_cf)
         (self.etc / "master.cf").write_text(BASE_SERVICES + master_cf)
         # postconf and the daemons wait two seconds for a file that was written just now.
         old = time.time() - 60
