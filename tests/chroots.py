@@ -37,7 +37,8 @@ def make(suite: str, root: Path) -> None:
     command = (
         f"mount -t proc proc {root}/proc && "
         f"chroot {root} env DEBIAN_FRONTEND=noninteractive "
-        f"sh -c 'apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y --no-install-recommends {PACKAGES}'"
+        "sh -c 'apt-get -o Acquire::Check-Valid-Until=false update && "
+        f"apt-get install -y --no-install-recommends {PACKAGES}'"
     )
     subprocess.run(["unshare", "-m", "sh", "-c", command], check=True)
 
