@@ -18,11 +18,12 @@ CHUNK = 32
 
 
 class Job(NamedTuple):
-    """What to do with every site of a run. `output` is the directory of the bundles."""
+    """What to do with every site of a run. `output` is the directory of the bundles; `steps`: whether they are told."""
 
     output: str
     check: bool
     tar: bool
+    steps: bool = False
 
 
 class Outcome(NamedTuple):
@@ -85,7 +86,8 @@ def _build(path: str, job: Job, reader: Reader, workshop: host.Workshop | None) 
     else:
         status, detail = _place_tree(made, target, name, workshop)
     found = tuple(compiled.findings)
-    return Outcome(path, status, detail, target, len(made.files), found, compiled.configuration.steps)
+    steps = compiled.configuration.steps if job.steps else ()
+    return Outcome(path, status, detail, target, len(made.files), found, steps)
 
 
 def _place_tar(made: bundles.Bundle, target: str, name: str, workshop: host.Workshop | None) -> tuple[str, str]:

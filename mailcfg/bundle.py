@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mailcfg import render
 from mailcfg.configuration import CertificateFiles, Configuration, Origin, SaslFile, Service, Setting, Step
@@ -53,13 +53,13 @@ def bundle(site: str, configuration: Configuration) -> Bundle:
     def add(path: str, target: str, mode: int, ownership: Literal["whole", "part", "none"], text: str) -> None:
         files.append(BundleFile(path, target, mode, ownership, text.encode()))
 
-    add("postfix/main.cf", f"{directory}/main.cf", 0o644, "part", render.main_cf(configuration))
+    add("postfix/main.cf", f"{directory}/main.cf", 0o644, "part", render.main(configuration))
     if configuration.services:
         add("postfix/master.cf", f"{directory}/master.cf", 0o644, "part", render.master(configuration))
     for sasl in configuration.sasl:
         name = sasl.path.rpartition("/")[2]
         mode = 0o640 if sasl.partly else 0o644
-        add(f"sasl2/{name}", sasl.path, mode, "part" if sasl.partly else "whole", render.smtpd_conf(sasl))
+        add(f"sasl2/{name}", sasl.path, mode, "part" if sasl.partly else "whole", render.sasl_file(sasl))
     for certificate in configuration.certificates:
         texts = render.certificate_files(
             certificate, configuration.openssl, facts.certificates.ca_bundle, facts.commands.reload
@@ -113,7 +113,18 @@ class Manifest(NamedTuple):
     steps: tuple[Step, ...]
 
 
-_dump = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+_quote = json.encoder.encode_basestring
+"""A string as JSON. A whole encoder for each of a manifest's hundred lines would cost more than all the rest."""
+
+
+def _dump(value: Any) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join([f"{_quote(key)}: {_dump(each)}" for key, each in value.items()]) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join([_dump(each) for each in value]) + "]"
+    return json.dumps(value)
 
 
 def manifest_text(site: str, configuration: Configuration, files: list[BundleFile]) -> str:
@@ -136,22 +147,20 @@ def manifest_text(site: str, configuration: Configuration, files: list[BundleFil
         _part("certificates", [encode.certificate(each) for each in configuration.certificates], "  "),
     ]
     rows = [
-        ManifestFile(
-            path=file.path,
-            target=file.target or None,
-            mode=f"{file.mode:04o}",
-            owner="root",
-            group=group,
-            ownership=file.ownership,
-            sha256=sha256(file.data).hexdigest(),
-        )
+        f'{{"path": {_quote(file.path)}, "target": {_quote(file.target) if file.target else "null"}, '
+        f'"mode": "{file.mode:04o}", "owner": "root", "group": {_quote(group)}, "ownership": "{file.ownership}", '
+        f'"sha256": "{sha256(file.data).hexdigest()}"}}'
         for file in files
+    ]
+    steps = [
+        f'{{"name": {_quote(name)}, "run": {_quote(run)}, "because": {_quote(because)}}}'
+        for name, run, because in configuration.steps
     ]
     parts = [
         *(f" {_dump(name)}: {_dump(value)}" for name, value in head.items()),
         ' "configuration": {\n' + ",\n".join(compiled) + "\n }",
-        _part("files", [_dump(row._asdict()) for row in rows], " "),
-        _part("steps", [_dump(step._asdict()) for step in configuration.steps], " "),
+        _part("files", rows, " "),
+        _part("steps", steps, " "),
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -164,19 +173,23 @@ def _part(name: str, rows: list[str], indent: str) -> str:
 
 
 class _Encoder:
-    """Settings as JSON; their origins repeat, so each is encoded once."""
+    """Settings as JSON. They share origins, and each of those is encoded once, known by its identity while it lives."""
 
     def __init__(self) -> None:
-        self._origins: dict[Origin, str] = {}
+        self._origins: dict[int, str] = {}
 
     def origin(self, origin: Origin) -> str:
-        known = self._origins.get(origin)
+        known = self._origins.get(id(origin))
         if known is None:
-            known = self._origins[origin] = _dump(origin._asdict())
+            file, line, column, key, via = origin
+            place = f'"file": {_quote(file)}, "line": {line}, "column": {column}'
+            known = self._origins[id(origin)] = f'{{{place}, "key": {_quote(key)}, "via": {_quote(via)}}}'
         return known
 
     def setting(self, setting: Setting) -> str:
-        return f'{{"name": "{setting.name}", "value": {_dump(setting.value)}, "origin": {self.origin(setting.origin)}}}'
+        return (
+            f'{{"name": "{setting.name}", "value": {_quote(setting.value)}, "origin": {self.origin(setting.origin)}}}'
+        )
 
     def _row(self, row: dict[str, str], origin: Origin | None = None) -> str:
         if origin is not None:
@@ -184,7 +197,7 @@ class _Encoder:
         return "{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}"
 
     def service(self, service: Service) -> str:
-        row = {name: _dump(value) for name, value in service._asdict().items() if name not in ("overrides", "origin")}
+        row = {name: _dump(value) for name, value in zip(service._fields[:9], service[:9], strict=True)}
         row["overrides"] = "[" + ", ".join(self.setting(setting) for setting in service.overrides) + "]"
         return self._row(row, service.origin)
 

@@ -174,9 +174,9 @@ class Workshop:
         for path, data in files.items():
             folder = path.rpartition("/")[0]
             if folder and folder not in made:
-                os.makedirs(os.path.join(fresh, folder), exist_ok=True)
+                os.makedirs(f"{fresh}/{folder}", exist_ok=True) if "/" in folder else os.mkdir(f"{fresh}/{folder}")
                 made.add(folder)
-            _write(os.path.join(fresh, path), data, modes.get(path, 0o644))
+            _write(f"{fresh}/{path}", data, modes.get(path, 0o644))
         switch(fresh, os.path.join(self.output, name), os.path.join(self.path, f"old-{self._count}"))
 
     def place_file(self, name: str, data: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mailcfg.problem import Finding, Location, PolicyError, Severity
@@ -67,22 +69,16 @@ class Source:
 
     def position(self, path: Path) -> tuple[int, int]:
         """Line and column, from 1, of the key of a path that this text sets."""
-        spans = self.spans()
-        while path not in spans:
-            # A table that only dotted headers below it imply stands nowhere itself; `postfix = "3.7"` has no key below.
-            path = path[:-1]
-            if not path:
-                return 1, 1
-        start = spans[path].key_start
-        line = self._line_of(start)
-        assert self._lines is not None
-        return line, start - self._lines[line - 1] + 1
+        start = self.spans()[path].key_start
+        lines = self._lines or self._starts()
+        line = bisect_right(lines, start)
+        return line, start - lines[line - 1] + 1
 
     def at(self, start: int, end: int) -> Location:
         """Turn offsets into a location. What spans several lines is underlined on the first of them."""
-        line = self._line_of(start)
-        assert self._lines is not None
-        begin = self._lines[line - 1]
+        lines = self._lines or self._starts()
+        line = bisect_right(lines, start)
+        begin = lines[line - 1]
         text = self.text[begin:].split("\n", 1)[0]
         length = max(1, min(end, begin + len(text)) - start)
         return Location(self.file, line, start - begin + 1, length, text)
@@ -93,13 +89,10 @@ class Source:
             self._spans = scan(self.text)
         return self._spans
 
-    def _line_of(self, offset: int) -> int:
-        if self._lines is None:
-            self._lines = [0]
-            self._lines.extend(match.end() for match in re.finditer("\n", self.text))
-        from bisect import bisect_right
-
-        return bisect_right(self._lines, offset)
+    def _starts(self) -> list[int]:
+        """Offsets at which lines begin."""
+        self._lines = [0, *accumulate([len(line) + 1 for line in self.text.split("\n")])]
+        return self._lines
 
     def _whole(self, rule: str, message: str, help: str) -> Finding:
         return Finding(rule, Severity.ERROR, message, Location(self.file), help=help)
@@ -184,7 +177,10 @@ def scan(text: str) -> dict[Path, Span]:
             keys, position = _scan_key(text, position + 1 + many)
             position += 1 + many
             table = _table(keys, lengths, many)
-            spans[table] = Span(start, position, start, position)
+            here = spans[table] = Span(start, position, start, position)
+            for depth in range(1, len(table)):
+                # Of a table that only headers below it imply, the first of these is the place.
+                spans.setdefault(table[:depth], here)
             continue
         position = _scan_pair(text, position, table, spans)
 

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     paths = _sites(arguments.sites)
     jobs = arguments.jobs or (_cores() if len(paths) >= WORTH_A_PROCESS else 1)
-    job = Job(arguments.output, arguments.check, arguments.format == "tar")
+    job = Job(arguments.output, arguments.check, arguments.format == "tar", steps=len(paths) == 1)
     outcomes = build_all(paths, job, jobs)
     counts: dict[str, int] = {}
     color = colored(arguments.color)

@@ -31,6 +31,7 @@ class Builder:
         self.postfix = postfix
         self.openssl = Version.parse(platform.openssl.version)
         self.catalogue = catalogue()
+        self._known = self.catalogue.known_to(postfix)
         self.parameters: dict[str, Setting] = {}
         self.services: dict[str, Service] = {}
         self.endpoints: list[Endpoint] = []
@@ -41,19 +42,20 @@ class Builder:
         self.packages: list[str] = list(platform.packages.postfix)
         self.findings: list[Finding] = []
         self._left_out = [path[:1] if len(path) < 2 else path[:-1] for path in left_out]
-        self._origins: dict[Path, tuple[str, int, int, str, str]] = {}
+        self._origins: dict[tuple[Path, str], Origin] = {}
 
     def origin(self, key: Path, via: str = "") -> Origin:
         """The origin of what a policy key decides: by itself, through knowledge (`via`) or by its default."""
-        known = self._origins.get(key)
+        known = self._origins.get((key, via))
         if known is None:
             place, is_set = self.document.origin(key)
-            known = self._origins[key] = (*place, dotted(key), "" if is_set else "default")
-        return Origin(*known[:4], via or known[4])
+            known = Origin(*place, dotted(key), via or ("" if is_set else "default"))
+            self._origins[key, via] = known
+        return known
 
     def set(self, name: str, value: str, key: Path, via: str = "", *, optional: bool = False) -> None:
         """Set a parameter. One that the target does not know is left out where it is `optional`, else an error."""
-        if self.knows(name):
+        if self._known[name]:
             self.parameters[name] = Setting(name, value, self.origin(key, via))
         elif not optional:
             self.too_new(name, key)
@@ -66,7 +68,7 @@ class Builder:
 
     def knows(self, name: str) -> bool:
         """Whether the target's Postfix has a parameter."""
-        return self.catalogue.exists(name, self.postfix)
+        return self._known[name]
 
     def too_new(self, name: str, key: Path) -> None:
         """Report that the target lacks a parameter."""

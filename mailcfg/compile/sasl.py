@@ -241,7 +241,8 @@ def _saslauthd(b: Builder, sasl: Sasl, chroot: bool) -> str:
             ("sasl", "saslauthd", "mechanism"),
             help=f"one of: {', '.join(facts.mechanisms)}",
         )
-    directory = daemon.socket_directory or (facts.chroot_socket_directory if chroot else facts.socket_directory)
+    moved = facts.chroot_socket_directory.replace(b.platform.postfix.queue_directory, b.queue_directory, 1)
+    directory = daemon.socket_directory or (moved if chroot else facts.socket_directory)
     if not directory:
         b.report(
             "saslauthd-socket-chroot",

@@ -54,7 +54,7 @@ class Catalogue:
         self.table_suffixes: dict[str, list[str]] = data.get("table_parameters", {})
         self.newest = _series(data["versions"][-1])
         self._known: dict[str, Parameter] = {}
-        self._existing: dict[tuple[str, tuple[int, int]], bool] = {}
+        self._existing: dict[tuple[int, int], _Existing] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._rows
@@ -82,19 +82,31 @@ class Catalogue:
         self._known[name] = parameter
         return parameter
 
-    def exists(self, name: str, version: Version) -> bool:
-        """Whether that Postfix knows a parameter of that name."""
-        known = self._existing.get((name, version.series))
-        if known is None:
-            parameter = self.get(name)
-            known = parameter is not None and parameter.exists_in(version)
-            self._existing[name, version.series] = known
-        return known
+    def known_to(self, version: Version) -> dict[str, bool]:
+        """Whether that Postfix knows a name, for any name: rows are looked at when first asked for."""
+        series = version.series
+        if series not in self._existing:
+            self._existing[series] = _Existing(self, version)
+        return self._existing[series]
 
     def nearest(self, name: str) -> str | None:
         """The known name that looks most like one that is not known."""
         near = get_close_matches(name, self._rows, 1, 0.75)
         return near[0] if near else None
+
+
+class _Existing(dict[str, bool]):
+    """Names that one version knows, filled as they are asked for."""
+
+    def __init__(self, of: Catalogue, version: Version) -> None:
+        super().__init__()
+        self._of = of
+        self._version = version
+
+    def __missing__(self, name: str) -> bool:
+        parameter = self._of.get(name)
+        known = self[name] = parameter is not None and parameter.exists_in(self._version)
+        return known
 
 
 @cache

@@ -13,7 +13,7 @@ from mailcfg.source import Path, Source
 class Document:
     """The sources of a policy, nearest first, and their values merged: nearest wins, tables are merged key by key."""
 
-    __slots__ = ("name", "names", "sources", "values")
+    __slots__ = ("_named", "name", "names", "sources", "values")
 
     def __init__(self, sources: list[Source]) -> None:
         self.sources = sources
@@ -21,6 +21,7 @@ class Document:
         # A bundle says where a value comes from without saying where its author's checkout lies.
         here = posixpath.dirname(sources[0].file)
         self.names = [posixpath.relpath(source.file, here or ".") for source in sources]
+        self._named = list(zip(self.names, sources, strict=True))
         self.values: dict[str, Any] = normal(sources[0].values)
         for source in sources[1:]:
             self.values = merged(normal(source.values), self.values)
@@ -53,9 +54,10 @@ class Document:
         """
         is_set = True
         while path:
-            for name, source in zip(self.names, self.sources, strict=True):
-                if source.has(path):
-                    return (name, *source.position(path)), is_set
+            for name, source in self._named:
+                if path in source.spans():
+                    line, column = source.position(path)
+                    return (name, line, column), is_set
             path, is_set = path[:-1], False
         return (self.names[0], 0, 0), False
 

@@ -144,7 +144,7 @@ def _without(values: Any, path: Path) -> Any:
 
 def dotted(path: Path) -> str:
     """A route of keys as people write it."""
-    return ".".join(str(step) for step in path if not isinstance(step, int))
+    return ".".join([step for step in path if isinstance(step, str)])
 
 
 def _finding(path: Path, details: list[dict[str, Any]], document: Document) -> Finding:
