@@ -13,7 +13,7 @@ from mailcfg.configuration import Step
 from mailcfg.policy.document import Reader
 from mailcfg.problem import Finding, PolicyError
 
-CHUNK = 32
+CHUNK = 100
 """Sites that a worker takes at once: large enough to keep it busy, small enough for a bar that moves."""
 
 

@@ -191,24 +191,29 @@ class _Encoder:
             f'{{"name": "{setting.name}", "value": {_quote(setting.value)}, "origin": {self.origin(setting.origin)}}}'
         )
 
-    def _row(self, row: dict[str, str], origin: Origin | None = None) -> str:
-        if origin is not None:
-            row["origin"] = self.origin(origin)
-        return "{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}"
+    def _settings(self, settings: tuple[Setting, ...]) -> str:
+        return "[" + ", ".join([self.setting(setting) for setting in settings]) + "]"
 
     def service(self, service: Service) -> str:
-        row = {name: _dump(value) for name, value in zip(service._fields[:9], service[:9], strict=True)}
-        row["overrides"] = "[" + ", ".join(self.setting(setting) for setting in service.overrides) + "]"
-        return self._row(row, service.origin)
+        # Columns are plain words; names, commands and arguments come from the policy.
+        columns = (
+            f'"type": "{service.type}", "private": "{service.private}", "unprivileged": "{service.unprivileged}", '
+            f'"chroot": "{service.chroot}", "wakeup": "{service.wakeup}", "process_limit": "{service.process_limit}"'
+        )
+        return (
+            f'{{"name": {_quote(service.name)}, {columns}, "command": {_quote(service.command)}, '
+            f'"arguments": {_dump(service.arguments)}, "overrides": {self._settings(service.overrides)}, '
+            f'"origin": {self.origin(service.origin)}}}'
+        )
 
     def sasl(self, sasl: SaslFile) -> str:
-        settings = "[" + ", ".join(self.setting(setting) for setting in sasl.settings) + "]"
-        return self._row({"path": _dump(sasl.path), "settings": settings, "partly": _dump(sasl.partly)})
+        partly = "true" if sasl.partly else "false"
+        return f'{{"path": {_quote(sasl.path)}, "settings": {self._settings(sasl.settings)}, "partly": {partly}}}'
 
     def certificate(self, certificate: CertificateFiles) -> str:
-        row = {name: _dump(value) for name, value in certificate._asdict().items() if name != "origin"}
-        row["subject"] = _dump(dict(certificate.subject))
-        return self._row(row, certificate.origin)
+        fields = {name: _dump(value) for name, value in certificate._asdict().items()}
+        fields |= {"subject": _dump(dict(certificate.subject)), "origin": self.origin(certificate.origin)}
+        return "{" + ", ".join([f'"{name}": {value}' for name, value in fields.items()]) + "}"
 
 
 def tar(made: Bundle) -> bytes:

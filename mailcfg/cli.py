@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, cast
@@ -42,8 +43,6 @@ class Failure(Exception):
 
 def verbs() -> list[str]:
     """Names of the verbs: the modules of the folder `commands`."""
-    import os
-
     import mailcfg.commands
 
     folder = os.path.dirname(mailcfg.commands.__file__)
@@ -78,12 +77,9 @@ def parser_for(wanted: str | None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit status; no traceback reaches a user."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["--version"]:
-        from mailcfg import __version__
-
-        print(f"mailcfg {__version__}")
-        return ExitCode.AGREES
     try:
+        # What a policy means must not depend on which plugins of pydantic happen to be installed.
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
         arguments = parser_for(words[0] if words else None).parse_args(words)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -94,8 +90,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`mailcfg ... | head`): nothing more can be told, and Python must not complain at exit.
-        import os
-
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.COULD_NOT_TELL
     except OSError as error:
@@ -109,7 +103,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def internal_error(error: Exception) -> ExitCode:
     """Say in one line that mailcfg itself is wrong; MAILCFG_TRACEBACK=1 shows where."""
-    import os
     import traceback
 
     if os.environ.get("MAILCFG_TRACEBACK"):

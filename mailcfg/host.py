@@ -37,7 +37,8 @@ def read_policy(path: str) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
         raise refuse("file-unreadable", f"cannot be opened: {reason}", "check the path and its permissions") from None
-    mode = os.fstat(handle).st_mode
+    status = os.fstat(handle)
+    mode = status.st_mode
     if stat.S_ISDIR(mode):
         # open() would refuse a directory before it could be told what it is.
         os.close(handle)
@@ -53,9 +54,12 @@ def read_policy(path: str) -> str:
                 "a policy's file name is made of letters, digits, '.', '_', '@', '+', '-' and ends in .toml",
                 "rename the file: the bundle is named after it",
             )
-        data = file.read(SIZE_LIMIT + 1)
-    if len(data) > SIZE_LIMIT:
-        size = os.stat(path).st_size
+        # Not more than the file has: a buffer of the limit would cost more than a page of policy.
+        data = file.read(min(status.st_size, SIZE_LIMIT) + 1)
+        if len(data) > status.st_size:
+            data += file.read(SIZE_LIMIT)  # It grew meanwhile.
+    size = max(status.st_size, len(data))
+    if size > SIZE_LIMIT:
         raise refuse(
             "file-too-large", f"{size:,} bytes are no policy (the limit is {SIZE_LIMIT:,})", "is this the right file?"
         )
@@ -190,9 +194,9 @@ class Workshop:
 def _write(path: str, data: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
+        written = os.write(handle, data)
+        while written < len(data):
+            written += os.write(handle, data[written:])
         if mode & 0o111:
             os.fchmod(handle, mode)
     finally:

@@ -13,12 +13,7 @@ from mailcfg import resources
 from mailcfg.certificates.plan import plan
 from mailcfg.configuration import CertificateFiles, Configuration, ExtraFile, Origin, SaslFile, Setting
 from mailcfg.facts.version import Version
-from mailcfg.formats import main_cf, master_cf, smtpd_conf
-
-
-def shell_word(text: str) -> str:
-    """Text as one word of a POSIX shell, whatever it holds."""
-    return "'" + text.replace("'", "'\\''") + "'"
+from mailcfg.formats import main_cf, master_cf, shell, smtpd_conf
 
 
 def cnf_value(text: str) -> str:
@@ -37,10 +32,11 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
         autoescape=False,
+        optimized=False,
     )
     # Templates use none of Jinja2's global functions, and copying them into every context costs a tenth of a build.
     environment.globals.clear()
-    environment.filters["sh"] = shell_word
+    environment.filters["sh"] = shell.word
     environment.filters["cnf"] = cnf_value
     return environment
 
@@ -71,7 +67,9 @@ def _blocks(settings: Iterable[Setting], line: Callable[[Setting], str]) -> list
 def main(configuration: Configuration) -> str:
     """The managed parameters: a fragment of main.cf."""
     return _render(
-        "main.cf.j2",
+        "fragment.cf.j2",
+        what="parameters",
+        rest="Lines of main.cf",
         hostname=configuration.hostname,
         platform=configuration.platform,
         postfix=configuration.postfix,
@@ -87,7 +85,9 @@ def master(configuration: Configuration) -> str:
         for service in configuration.services
     ]
     return _render(
-        "master.cf.j2",
+        "fragment.cf.j2",
+        what="services",
+        rest="Services of master.cf",
         hostname=configuration.hostname,
         platform=configuration.platform,
         postfix=configuration.postfix,

@@ -45,6 +45,13 @@ class Source:
             raise PolicyError([self._whole("toml-syntax", "nested too deeply", "a policy needs four levels")]) from None
         except ValueError as error:
             raise PolicyError([self._syntax_error(str(error))]) from None
+        long = _LONG_NUMBER.search(self.text)
+        if long and _unprintable(self.values):
+            # Python reads hexadecimal numbers of any length, and then cannot print them.
+            message = "a number has too many digits"
+            raise PolicyError(
+                [Finding("toml-syntax", Severity.ERROR, message, self.at(*long.span()), help=_syntax_help(message, ""))]
+            )
 
     def has(self, path: Path) -> bool:
         """Tell whether this very text sets the path."""
@@ -116,6 +123,18 @@ class Source:
         return Finding("toml-syntax", Severity.ERROR, message, location, help=_syntax_help(message, location.text))
 
 
+_LONG_NUMBER = re.compile(r"0[xob][0-9A-Fa-f_]{3500,}")
+
+
+def _unprintable(value: Any) -> bool:
+    """Whether a value holds an integer of more digits than Python prints."""
+    if isinstance(value, dict):
+        return any(map(_unprintable, value.values()))
+    if isinstance(value, list):
+        return any(map(_unprintable, value))
+    return isinstance(value, int) and value.bit_length() > 14_284
+
+
 def _syntax_help(message: str, line: str) -> str:
     if message.endswith("the file ends too early"):
         return "close the bracket, brace or quote that is still open"
@@ -146,8 +165,10 @@ _STRING = re.compile(
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)?)?|[^,\]}#\s]+")
 _SIMPLE = re.compile(
-    r'([A-Za-z0-9_-]+)([ \t]*=[ \t]*)("[^"\\\n]*"(?!")|true\b|false\b|\d+\b(?![-:.]))[ \t]*(?:#[^\n]*)?(?:\n|\Z)'
+    r'([A-Za-z0-9_-]+)[ \t]*=[ \t]*("[^"\\\n]*"(?!")|true\b|false\b|\d+\b(?![-:.]))[ \t]*(?:#[^\n]*)?(?:\n|\Z)'
 )
+"""The statement that most lines of a policy are."""
+_SIMPLE_TABLE = re.compile(r"\[([A-Za-z0-9_-]+)\][ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 
 
 def scan(text: str) -> dict[Path, Span]:
@@ -168,8 +189,14 @@ def scan(text: str) -> dict[Path, Span]:
             return spans
         simple = _SIMPLE.match(text, position)
         if simple:
-            spans[(*table, simple[1])] = Span(simple.start(1), simple.end(1), simple.start(3), simple.end(3))
+            spans[(*table, simple[1])] = Span(*simple.span(1), *simple.span(2))
             position = simple.end()
+            continue
+        header = _SIMPLE_TABLE.match(text, position)
+        if header and not lengths:
+            table = (header[1],)
+            spans[table] = Span(position, header.end(1) + 1, position, header.end(1) + 1)
+            position = header.end()
             continue
         if text[position] == "[":
             start = position

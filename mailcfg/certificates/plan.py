@@ -108,6 +108,8 @@ def _generate(key_type: str, legacy: bool) -> tuple[str, str]:
 
 
 def _address(name: str) -> str | None:
+    if ":" not in name and not name.rpartition(".")[2].isdigit():
+        return None  # A host name, as nearly all are; asking the library about each would show in a fleet.
     try:
         address = ip_address(name)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from mailcfg.compile.builder import Builder
@@ -40,6 +39,8 @@ def compile_document(document: Document) -> Compiled:
     if site is None:
         raise PolicyError(findings)
     if site.platform not in platform_names():
+        from difflib import get_close_matches
+
         near = get_close_matches(site.platform, platform_names(), 1, 0.5)
         known = ", ".join(platform_names())
         message = f"unknown platform {site.platform!a}"

@@ -19,16 +19,18 @@ STOCK_TRANSPORTS = (
 )  # fmt: skip
 """Services of the master.cf that Postfix and its packages ship: `<name>_time_limit` and the like exist for them."""
 
-_TABLE = re.compile(r"\b(ldap|mysql|pgsql|sqlite|memcache|mongodb):(?:\{)?([A-Za-z0-9_]+)\b")
+_TABLE = r"\b(ldap|mysql|pgsql|sqlite|memcache|mongodb):(?:\{)?([A-Za-z0-9_]+)\b"
 
 
 def compile_passthrough(b: Builder) -> None:
     """Check and take over what the policy writes in Postfix's own words."""
     postfix = b.site.postfix
+    if not postfix.main and not postfix.master:
+        return
     reads = _Reads(b)
     for name, raw in postfix.main.items():
         key: Path = ("postfix", "main", name)
-        if _SECRET.search(name):
+        if re.search(_SECRET, name):
             b.report(
                 "secret-in-policy",
                 f"{name} is a password, and a policy never holds one",
@@ -45,7 +47,7 @@ def compile_passthrough(b: Builder) -> None:
         _service(b, name, entry, reads)
 
 
-_SECRET = re.compile(r"(?:^|_)(?:password|passwd|bind_pw|secret)$")
+_SECRET = r"(?:^|_)(?:password|passwd|bind_pw|secret)$"
 """Names of parameters that hold a password, such as those of a database table that is defined inside main.cf."""
 
 
@@ -67,7 +69,7 @@ class _Reads:
                 continue  # Reported where the value itself is checked.
         classes = main.get("smtpd_restriction_classes", "")
         self.names |= set(re.split(r"[,\s]+", _plain(classes)))
-        self.tables = {(match[1], match[2]) for text in texts for match in _TABLE.finditer(text)}
+        self.tables = {(match[1], match[2]) for text in texts for match in re.finditer(_TABLE, text)}
         self.transports = {*STOCK_TRANSPORTS, *(name.partition("/")[0] for name in master)}
         self.commands = {name.partition("/")[0] for name, entry in master.items() if entry.command == "spawn"}
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from mailcfg.compile.builder import Builder
 from mailcfg.configuration import Configuration, Step
-from mailcfg.formats import master_cf
+from mailcfg.formats import master_cf, shell
 
 EDITS_SERVICES_SINCE = (2, 11)
 """The Postfix series whose `postconf -Me` writes a service (postconf(1))."""
@@ -30,7 +28,9 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
     command = "grep '^[^#]' postfix/main.cf | tr '\\n' '\\0' | xargs -0 postconf -e"
     steps.append(Step("main.cf", command, "sets the managed parameters, and leaves every other line as it is"))
     if configuration.services and b.postfix.series >= EDITS_SERVICES_SINCE:
-        services = [quote(f"{service.id}={master_cf.line(service, b.postfix)}") for service in configuration.services]
+        services = [
+            shell.word(f"{service.id}={master_cf.line(service, b.postfix)}") for service in configuration.services
+        ]
         command = f"postconf -Me {' '.join(services)}"
         steps.append(Step("master.cf", command, "sets the managed services, and leaves every other one as it is"))
     if configuration.services and b.postfix.series < EDITS_SERVICES_SINCE:

@@ -53,7 +53,7 @@ def compile_tls(b: Builder, *, server: bool, client: bool, opportunistic: bool) 
     relaxed = guideline(strict.opportunistic) if strict.opportunistic else strict
     if strict.id == "custom" and PROTOCOLS.index(strict.minimum or "SSLv2") > PROTOCOLS.index("TLSv1.2"):
         # The same relaxation as a guideline's: nobody is sent mail in clear for want of TLS 1.3.
-        relaxed = Guideline(**{name: getattr(strict, name) for name in Guideline.__slots__} | {"minimum": "TLSv1.2"})
+        relaxed = strict._replace(minimum="TLSv1.2")
     key = ("tls", "minimum" if strict.id == "custom" else "guideline")
     if not _openssl_can(b, strict.minimum, key):
         return

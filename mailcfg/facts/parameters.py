@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailcfg import resources
 from mailcfg.facts.version import Version
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter. `default` maps a Postfix series to the default from that series on; None: it is gone."""
 
     name: str
@@ -91,6 +88,8 @@ class Catalogue:
 
     def nearest(self, name: str) -> str | None:
         """The known name that looks most like one that is not known."""
+        from difflib import get_close_matches
+
         near = get_close_matches(name, self._rows, 1, 0.75)
         return near[0] if near else None
 

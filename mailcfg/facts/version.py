@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 
@@ -15,6 +16,7 @@ class Version(NamedTuple):
     letter: str = ""
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> Version:
         """Read "3.7", "3.7.11" or "1.1.1w". Raises ValueError for anything else."""
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?([a-z]*)", text)

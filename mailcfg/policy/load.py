@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, ValidationError
@@ -148,6 +147,8 @@ def dotted(path: Path) -> str:
 
 
 def _finding(path: Path, details: list[dict[str, Any]], document: Document) -> Finding:
+    from difflib import get_close_matches
+
     first = details[0]
     kind = first["type"]
     context = first.get("ctx", {})
@@ -186,6 +187,8 @@ def _finding(path: Path, details: list[dict[str, Any]], document: Document) -> F
 
 
 def _choice(path: Path, details: list[dict[str, Any]], document: Document) -> Finding:
+    from difflib import get_close_matches
+
     location = document.locate(path)
     words: list[str] = []
     for each in details:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
 
 from mailcfg.policy.certificates import Certificate
 from mailcfg.policy.listeners import Listener
@@ -23,6 +23,8 @@ def as_table(value: Any) -> Any:
 
 class Site(Table):
     """What must be true of one mail host."""
+
+    model_config = ConfigDict(defer_build=False)
 
     hostname: Host
     """The host's full name (myhostname)."""

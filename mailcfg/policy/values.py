@@ -22,10 +22,10 @@ def refused(message: str, help: str) -> PydanticCustomError:
 
 def matching(pattern: str, what: str, example: str) -> AfterValidator:
     """A validator for text that matches a pattern whole."""
-    match = re.compile(pattern, re.ASCII).fullmatch
 
     def check(text: str) -> str:
-        if match(text):
+        # Compiled when first used: most policies need few of these patterns.
+        if re.fullmatch(pattern, text, re.ASCII):
             return text
         raise refused(f"{shown(text)} is not {what}", f"for example {example}")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailcfg import facts
 from mailcfg.facts.version import Version
@@ -31,8 +30,7 @@ HYBRID_GROUPS_SINCE = (3, 10)
 """The Postfix series that hands group names to OpenSSL as they are: before, a name without a NID is a warning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guideline:
+class Guideline(NamedTuple):
     """What a guideline asks. `minimum` is a protocol version or empty for Postfix's own choice; `ciphers` are OpenSSL
     names up to TLS 1.2; `opportunistic` names the guideline that holds where TLS is optional.
     """

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mailcfg import facts
 
 
-@dataclass(frozen=True, slots=True)
-class PostfixFacts:
+class PostfixFacts(NamedTuple):
     """How the platform packages Postfix. `chroot` is what its master.cf says for smtpd."""
 
     version: str
@@ -25,15 +23,13 @@ class PostfixFacts:
     root_group: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpensslFacts:
+class OpensslFacts(NamedTuple):
     """The OpenSSL that Postfix is linked with."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaslFacts:
+class SaslFacts(NamedTuple):
     """Where Cyrus SASL looks for smtpd.conf. `config_path_honoured`: whether cyrus_sasl_config_path has an effect."""
 
     config_directory: str
@@ -43,8 +39,7 @@ class SaslFacts:
     dovecot_directory: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaslauthdFacts:
+class SaslauthdFacts(NamedTuple):
     """The daemon saslauthd. `library_socket_directory` is what libsasl2 uses when smtpd.conf names no socket;
     `chroot_socket_directory` is empty where the package cannot put the socket into Postfix's chroot.
     """
@@ -60,8 +55,7 @@ class SaslauthdFacts:
     mechanisms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFacts:
+class CertificateFacts(NamedTuple):
     """Directories for certificates and private keys, and the file of trusted authorities."""
 
     certificate_directory: str
@@ -69,8 +63,7 @@ class CertificateFacts:
     ca_bundle: str
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFacts:
+class PackageFacts(NamedTuple):
     """The command that installs packages, and the packages for each use."""
 
     install: str
@@ -85,8 +78,7 @@ class PackageFacts:
     tables: dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class CommandFacts:
+class CommandFacts(NamedTuple):
     """Commands for root, a line each; empty where there is nothing to run."""
 
     check: str
@@ -98,8 +90,7 @@ class CommandFacts:
     reload_dovecot: str
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(NamedTuple):
     """One platform. `basis` is `ran` where its values were measured, `documented` where they were read."""
 
     id: str
