@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     import argparse
@@ -56,19 +56,34 @@ def command(verb: str) -> Command:
     return cast("Command", import_module(f"mailcfg.commands.{verb}"))
 
 
+def _formatter() -> type[argparse.HelpFormatter]:
+    """Help that reads the same with every version of Python, so that the README can show it."""
+    import argparse
+
+    class Formatter(argparse.HelpFormatter):
+        def _format_action_invocation(self, action: argparse.Action) -> str:
+            if not action.option_strings or action.nargs == 0:
+                return super()._format_action_invocation(action)
+            value = self._format_args(action, self._get_default_metavar_for_optional(action))
+            return f"{', '.join(action.option_strings)} {value}"
+
+    return Formatter
+
+
 def parser_for(wanted: str | None) -> argparse.ArgumentParser:
     """Build the parser. Of a named verb only its own module is imported: every cron run pays for start-up."""
     import argparse
 
     from mailcfg import __version__
 
-    parser = argparse.ArgumentParser(prog="mailcfg", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
+    look: dict[str, Any] = {"epilog": EPILOG, "allow_abbrev": False, "formatter_class": _formatter()}
+    parser = argparse.ArgumentParser(prog="mailcfg", description=DESCRIPTION, **look)
     parser.add_argument("--version", action="version", version=f"mailcfg {__version__}")
     choices = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     known = verbs()
     for verb in [wanted] if wanted in known else known:
         module = command(verb)
-        sub = choices.add_parser(verb, help=module.HELP, description=module.HELP, epilog=EPILOG, allow_abbrev=False)
+        sub = choices.add_parser(verb, help=module.HELP, description=module.HELP, **look)
         module.configure(sub)
         sub.set_defaults(run=module.run)
     return parser

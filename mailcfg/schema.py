@@ -11,10 +11,15 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def site() -> dict[str, Any]:
     """The schema of a policy, for editors; the string under each field is its description."""
+    from mailcfg.compile.tls import CUSTOM
+    from mailcfg.facts.guidelines import guideline_names
+    from mailcfg.facts.platforms import platform_names
     from mailcfg.policy.site import Site
 
     schema = Site.model_json_schema(mode="validation")
     _describe(schema, Site)
+    schema["properties"]["platform"]["enum"] = platform_names()
+    schema["$defs"]["Tls"]["properties"]["guideline"]["enum"] = [*guideline_names(), CUSTOM]
     # A policy may leave to its base what the whole document needs.
     schema.pop("required", None)
     schema["properties"]["extends"] = {

@@ -55,7 +55,7 @@ def readme() -> str:
             if kind == "help":
                 lines += ["```", *command_help(*words).rstrip().splitlines(), "```"]
             elif kind == "file":
-                language = "toml" if words[0].endswith(".toml") else "sh" if words[0].endswith(".sh") else "ini"
+                language = {"toml": "toml", "sh": "sh", "cf": "ini"}.get(words[0].rpartition(".")[2], "")
                 lines += [f"```{language}", *(ROOT / words[0]).read_text().rstrip().splitlines(), "```"]
             else:
                 raise ValueError(f"README.md: unknown generated part {kind!r}")

@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", default="dist", metavar="DIR", help="where bundles go (default: dist)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a bundle is missing or stale")
-    parser.add_argument("--allow-findings", action="store_true", help="build also what a rule calls an error")
+    parser.add_argument(
+        "--allow-findings", action="store_true", help="build what a rule calls an error (so far none does)"
+    )
     parser.add_argument("--format", choices=("tree", "tar"), default="tree", help="a directory or a plain tar a site")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one a core for many sites)")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")

@@ -11,14 +11,16 @@ from mailcfg.compile.relay import client_optional, client_tls, compile_outbound
 from mailcfg.compile.sasl import compile_sasl
 from mailcfg.compile.steps import all_steps
 from mailcfg.compile.submission import compile_listeners, endpoints_of
-from mailcfg.compile.tls import compile_tls
+from mailcfg.compile.tls import CUSTOM, compile_tls
 from mailcfg.configuration import Configuration
+from mailcfg.facts.guidelines import guideline_names
 from mailcfg.facts.parameters import catalogue
 from mailcfg.facts.platforms import platform, platform_names
 from mailcfg.facts.version import Version
 from mailcfg.policy.document import Document
-from mailcfg.policy.load import load
+from mailcfg.policy.load import dotted, load
 from mailcfg.problem import Finding, PolicyError, Severity, in_order
+from mailcfg.source import Path
 
 OLDEST = (2, 3)
 """The oldest Postfix series with smtpd_tls_security_level, and so the oldest that can be compiled for."""
@@ -39,15 +41,13 @@ def compile_document(document: Document) -> Compiled:
     if site is None:
         raise PolicyError(findings)
     if site.platform not in platform_names():
-        from difflib import get_close_matches
-
-        near = get_close_matches(site.platform, platform_names(), 1, 0.5)
-        known = ", ".join(platform_names())
-        message = f"unknown platform {site.platform!a}"
-        advice = (f"did you mean {near[0]}? " if near else "") + f"one of: {known}"
-        location = document.locate(("platform",))
-        findings.append(Finding("platform-unknown", Severity.ERROR, message, location, help=advice, key="platform"))
+        findings.append(_unknown("platform", site.platform, platform_names(), document, ("platform",)))
         raise PolicyError(findings)
+    known = [*guideline_names(), CUSTOM]
+    if site.tls is not None and site.tls.guideline not in known:
+        findings.append(_unknown("guideline", site.tls.guideline, known, document, ("tls", "guideline")))
+        # The rest is checked as if the guideline said nothing.
+        site = site.model_copy(update={"tls": site.tls.model_copy(update={"guideline": CUSTOM})})
     facts = platform(site.platform)
     version = Version.parse(site.postfix.version or facts.postfix.version)
     b = Builder(document, site, facts, version, loaded.left_out)
@@ -80,6 +80,18 @@ def compile_document(document: Document) -> Compiled:
         steps=(),
     )
     return Compiled(configuration._replace(steps=all_steps(b, configuration)), in_order(findings))
+
+
+def _unknown(kind: str, name: str, known: list[str], document: Document, path: Path) -> Finding:
+    """The finding for a name that no fact file has."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 1, 0.5)
+    advice = (f"did you mean {near[0]}? " if near else "") + f"one of: {', '.join(known)}"
+    location = document.locate(path)
+    return Finding(
+        f"{kind}-unknown", Severity.ERROR, f"unknown {kind} {name!a}", location, help=advice, key=dotted(path)
+    )
 
 
 def _version_known(b: Builder) -> None:

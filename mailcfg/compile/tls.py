@@ -10,15 +10,18 @@ from mailcfg.problem import Severity
 ANONYMOUS = ("ADH-AES256-GCM-SHA384", "ADH-AES128-GCM-SHA256")
 """The authenticated-encryption suites of TLS 1.2 that need no certificate."""
 
+CUSTOM = "custom"
+"""The guideline of a policy that writes its own."""
+
 CUSTOM_KEYS = ("minimum", "ciphers", "groups", "server_preference")
 
 
 def guideline_of(tls: Tls) -> Guideline:
     """The guideline that a policy pins, or the one that it writes itself."""
-    if tls.guideline != "custom":
+    if tls.guideline != CUSTOM:
         return guideline(tls.guideline)
     return Guideline(
-        id="custom",
+        id=CUSTOM,
         title="the policy's own",
         minimum=tls.minimum or "",
         ciphers=tuple(tls.ciphers or ()),
@@ -39,7 +42,7 @@ def compile_tls(b: Builder, *, server: bool, client: bool, opportunistic: bool) 
     tls = b.site.tls
     if tls is None:
         return
-    if tls.guideline != "custom":
+    if tls.guideline != CUSTOM:
         for name in CUSTOM_KEYS:
             if getattr(tls, name) is not None:
                 b.report(
@@ -51,10 +54,10 @@ def compile_tls(b: Builder, *, server: bool, client: bool, opportunistic: bool) 
                 )
     strict = guideline_of(tls)
     relaxed = guideline(strict.opportunistic) if strict.opportunistic else strict
-    if strict.id == "custom" and PROTOCOLS.index(strict.minimum or "SSLv2") > PROTOCOLS.index("TLSv1.2"):
+    if strict.id == CUSTOM and PROTOCOLS.index(strict.minimum or "SSLv2") > PROTOCOLS.index("TLSv1.2"):
         # The same relaxation as a guideline's: nobody is sent mail in clear for want of TLS 1.3.
         relaxed = strict._replace(minimum="TLSv1.2")
-    key = ("tls", "minimum" if strict.id == "custom" else "guideline")
+    key = ("tls", "minimum" if strict.id == CUSTOM else "guideline")
     if not _openssl_can(b, strict.minimum, key):
         return
     if relaxed is not strict and opportunistic and (server or client):
@@ -76,7 +79,7 @@ def compile_tls(b: Builder, *, server: bool, client: bool, opportunistic: bool) 
     _cipher_lists(b, sides, strict, relaxed, tls)
     _groups(b, strict)
     if server and strict.server_preference is not None:
-        at = ("tls", "server_preference" if strict.id == "custom" else "guideline")
+        at = ("tls", "server_preference" if strict.id == CUSTOM else "guideline")
         b.set("tls_preempt_cipherlist", yes_no(strict.server_preference), at, strict.id, optional=True)
     _anonymous(b, sides, tls, lists=bool(_list(strict, relaxed)))
     if server:
@@ -115,7 +118,7 @@ def _cipher_lists(b: Builder, sides: list[str], strict: Guideline, relaxed: Guid
     ciphers = _list(strict, relaxed)
     if not ciphers:
         return
-    key = ("tls", "ciphers" if strict.id == "custom" else "guideline")
+    key = ("tls", "ciphers" if strict.id == CUSTOM else "guideline")
     loose, tight = _grades(strict, relaxed, tls)
     for side in sides:
         b.set(f"{side}_tls_ciphers", loose, key, strict.id, optional=True)
@@ -139,10 +142,10 @@ def _anonymous(b: Builder, sides: list[str], tls: Tls, *, lists: bool) -> None:
 def _groups(b: Builder, strict: Guideline) -> None:
     if not strict.groups:
         return
-    key = ("tls", "groups" if strict.id == "custom" else "guideline")
+    key = ("tls", "groups" if strict.id == CUSTOM else "guideline")
     groups = known_groups(strict.groups, b.postfix, b.openssl)
     unknown = [group for group in strict.groups if group not in groups]
-    if strict.id == "custom" and unknown:
+    if strict.id == CUSTOM and unknown:
         b.report(
             "group-unsupported",
             f"{', '.join(unknown)}: unknown to Postfix {b.postfix} with OpenSSL {b.platform.openssl.version}",

@@ -15,18 +15,7 @@ Protocol = Literal["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 class Tls(Table):
     """TLS for all listeners and for outgoing mail."""
 
-    guideline: Literal[
-        "mozilla-5.7-old",
-        "mozilla-5.7-intermediate",
-        "mozilla-5.7-modern",
-        "mozilla-5.8-old",
-        "mozilla-5.8-intermediate",
-        "mozilla-5.8-modern",
-        "mozilla-6.0-intermediate",
-        "mozilla-6.0-modern",
-        "rfc9325",
-        "custom",
-    ]
+    guideline: str
     """The guideline that decides protocol versions, ciphers and groups, pinned with its version so that it cannot
     change under you. `custom` takes them from the keys below; what those leave out stays as Postfix has it."""
     certificate: Identifier | list[Identifier] | None = None

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -91,9 +92,10 @@ def write_and_hash(source: Path, target: Path) -> float:
     start = time.perf_counter()
     for name, files in trees:
         for path, data in files:
-            place = target / name / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+            place = f"{target}/{name}/{path}"
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "wb") as file:
+                file.write(data)
             sha256(data).hexdigest()
     return time.perf_counter() - start
 
@@ -118,10 +120,10 @@ def fleet(folder: Path) -> None:
                 f" {last:7.2f} s  {count / last:7.0f} sites/s  peak {peak:5.1f} MiB"
             )
             if (count, jobs) == (10_000, 1):
-                plain = write_and_hash(output, folder / "plain")
-                print(
-                    f"  writing and hashing the same bytes, one process {plain:10.2f} s  {count / plain:7.0f} sites/s"
-                )
+                # In a process of its own: a child's peak counts from what its parent held.
+                with ProcessPoolExecutor(1) as pool:
+                    plain = pool.submit(write_and_hash, output, folder / "plain").result()
+                print(f"  writing and hashing the same bytes, 1 process {plain:9.2f} s  {count / plain:7.0f} sites/s")
             shutil.rmtree(output)
 
 
