@@ -39,8 +39,10 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
     steps += b.steps
     commands = b.platform.commands
     steps.append(Step("check", commands.check, "says what Postfix itself can see"))
+    # A reload neither opens other interfaces nor takes over a new group (measured).
     listens = any(name in b.parameters for name in ("inet_interfaces", "inet_protocols"))
-    if listens:
+    joins = any(step.name == "saslauthd-group" and step.run for step in b.steps)
+    if listens or joins:
         steps.append(Step("restart", commands.restart, "Postfix reads its configuration"))
     else:
         steps.append(Step("reload", commands.reload, "Postfix reads its configuration"))
