@@ -41,7 +41,7 @@ def manifest() -> dict[str, Any]:
 
 def platforms() -> dict[str, Any]:
     """The schema of `mailcfg platforms --format json`."""
-    from mailcfg.commands.platforms import SCHEMA, Listing
+    from mailcfg.reports.platforms import SCHEMA, Listing
 
     schema = _of(Listing)
     schema["properties"]["schema"] = {"const": SCHEMA}

@@ -115,12 +115,12 @@ def compile_listeners(b: Builder) -> None:
         for name, value in identity_settings(b, "smtpd", certificates):
             b.set(name, value, ("tls", "certificate"))
     mx = next((endpoint for endpoint in endpoints if endpoint.key == ("mx",)), None)
-    main = mx or endpoints[0]
+    via = "" if mx else "there is no [mx]"
     level = LEVELS[mx.tls] if mx else "may" if encrypted else "none"
-    b.set("smtpd_tls_security_level", level, (*main.key, "tls"))
+    b.set("smtpd_tls_security_level", level, ("mx", "tls"), via)
     auth = mx.auth if mx else "never"
-    b.set("smtpd_sasl_auth_enable", yes_no(auth != "never"), (*main.key, "auth"))
-    b.set("smtpd_tls_auth_only", yes_no(auth != "anywhere"), (*main.key, "auth"))
+    b.set("smtpd_sasl_auth_enable", yes_no(auth != "never"), ("mx", "auth"), via)
+    b.set("smtpd_tls_auth_only", yes_no(auth != "anywhere"), ("mx", "auth"), via)
     if mx:
         _restrictions_of_mx(b, mx)
     for endpoint in endpoints:

@@ -14,6 +14,12 @@ PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 RANGES_SINCE = (3, 6)
 """The Postfix series that reads `>=TLSv1.2` (postconf(5), smtpd_tls_protocols)."""
 
+EXCLUSIONS_SINCE = (2, 5)
+"""The Postfix series that reads `!SSLv2` (postconf(5), smtpd_tls_mandatory_protocols)."""
+
+FIRST_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1")
+"""The protocol names of the Postfix before that."""
+
 OPENSSL_NEEDED = {"TLSv1.1": Version(1, 0, 1), "TLSv1.2": Version(1, 0, 1), "TLSv1.3": Version(1, 1, 1)}
 """The OpenSSL that first spoke a protocol version (its CHANGES file)."""
 
@@ -63,9 +69,13 @@ def guideline_names() -> list[str]:
 
 
 def protocol_list(minimum: str, postfix: Version) -> str:
-    """The value of a protocols parameter that allows `minimum` and newer: a range, or exclusions before Postfix 3.6."""
+    """The value of a protocols parameter that allows `minimum` and newer: a range, exclusions before Postfix 3.6, and
+    before 2.5 the protocols themselves.
+    """
     if postfix.series >= RANGES_SINCE:
         return f">={minimum}"
+    if postfix.series < EXCLUSIONS_SINCE:
+        return ", ".join(protocol for protocol in PROTOCOLS[PROTOCOLS.index(minimum) :] if protocol in FIRST_PROTOCOLS)
     return ", ".join(f"!{protocol}" for protocol in PROTOCOLS[: PROTOCOLS.index(minimum)])
 
 
