@@ -100,8 +100,15 @@ def run_on_terminal(*command: str | Path) -> tuple[int, str]:
             stdout=child,
             stderr=child,
             env={**os.environ, "PATH": PATH},
+            start_new_session=True,
         )
-        code = process.wait(TIMEOUT)
+        try:
+            code = process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            # A start that hangs has children, and the command alone would leave them behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         os.set_blocking(parent, False)
         try:
             said = os.read(parent, 65536).decode(errors="replace")
