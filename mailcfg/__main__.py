@@ -10,14 +10,17 @@ def main() -> int:
 
         print(f"mailcfg {__version__}")
         return 0
-    import gc
+    try:
+        import gc
 
-    from mailcfg import cli
+        from mailcfg import cli
 
-    # Imports make many objects and no garbage: looking for some among them would take a tenth of the start-up. A verb
-    # that runs long turns it on again.
-    gc.disable()
-    return cli.main()
+        # Imports make many objects and no garbage: looking for some among them would take a tenth of the start-up. A
+        # verb that runs long turns it on again.
+        gc.disable()
+        return cli.main()
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -49,8 +49,11 @@ def build_all(paths: list[str], job: Job, processes: int) -> Iterator[Outcome]:
             yield from _build_chunk(chunk)
         return
     import multiprocessing
+    import signal
 
-    with multiprocessing.Pool(min(processes, len(chunks))) as pool:
+    # Ctrl-C reaches every process of the terminal: the first one ends the others, and they say nothing.
+    silent = (signal.SIGINT, signal.SIG_IGN)
+    with multiprocessing.Pool(min(processes, len(chunks)), signal.signal, silent) as pool:
         for outcomes in pool.imap(_build_chunk, chunks):
             yield from outcomes
 
@@ -81,13 +84,20 @@ def _build(path: str, job: Job, reader: Reader, workshop: host.Workshop | None) 
     made = bundles.bundle(document.stem, compiled.configuration)
     name = made.site + (".tar" if job.tar else "")
     target = os.path.join(job.output, name)
-    if job.tar:
-        status, detail = _place_tar(made, target, name, workshop)
-    else:
-        status, detail = _place_tree(made, target, name, workshop)
+    place = _place_tar if job.tar else _place_tree
+    try:
+        status, detail = place(made, target, name, workshop)
+    except OSError as error:
+        # Of one bundle that cannot be read or written the others know nothing.
+        status, detail = "failed", f"{_told(error, target)}: {error.strerror or error}"
     found = tuple(compiled.findings)
     steps = compiled.configuration.steps if job.steps else ()
     return Outcome(path, status, detail, target, len(made.files), found, steps)
+
+
+def _told(error: OSError, target: str) -> str:
+    """The path that an error is about, as people know it: nobody knows the workshop."""
+    return error.filename if str(error.filename).startswith(target) else target
 
 
 def _place_tar(made: bundles.Bundle, target: str, name: str, workshop: host.Workshop | None) -> tuple[str, str]:

@@ -222,7 +222,7 @@ def tar(made: Bundle) -> bytes:
 
     buffer = io.BytesIO()
     modes = made.modes()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in made.files:
             member = tarfile.TarInfo(f"{made.site}/{file.path}")
             member.size = len(file.data)

@@ -92,6 +92,10 @@ def parser_for(wanted: str | None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit status; no traceback reaches a user."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):
+        # A caller may have closed it, which Python tells by None.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         # What a policy means must not depend on which plugins of pydantic happen to be installed.
         os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"

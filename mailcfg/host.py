@@ -98,15 +98,25 @@ AT_FDCWD = -100
 
 
 def read_tree(folder: str) -> dict[str, bytes] | None:
-    """Every file below a directory by its relative path, or None where there is no such directory."""
-    if not os.path.isdir(folder):
+    """Every file below a directory by its relative path, or None where there is no such directory. A link to one is
+    none, and what is neither directory nor file is there without content. Raises OSError where it cannot be read.
+    """
+    if os.path.islink(folder) or not os.path.isdir(folder):
         return None
     found: dict[str, bytes] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            with open(path, "rb") as file:
-                found[os.path.relpath(path, folder).replace(os.sep, "/")] = file.read()
+    waiting = [""]
+    while waiting:
+        parent = waiting.pop()
+        with os.scandir(f"{folder}/{parent}" if parent else folder) as entries:
+            for entry in entries:
+                path = f"{parent}/{entry.name}" if parent else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif entry.is_file():
+                    with open(entry.path, "rb") as file:
+                        found[path] = file.read()
+                else:
+                    found[path] = b""
     return found
 
 
@@ -134,20 +144,36 @@ class Workshop:
     PREFIX = ".mailcfg-"
 
     def __init__(self, output: str) -> None:
+        os.makedirs(output, exist_ok=True)
+        self.output = output
+        self.path, self._handle = self._locked(output)
+        self._count = 0
+        self._umask = 0
+
+    @classmethod
+    def _locked(cls, output: str) -> tuple[str, int]:
+        """A fresh directory and a handle that holds its lock."""
         import fcntl
         import tempfile
 
-        os.makedirs(output, exist_ok=True)
-        self.output = output
-        self.path = tempfile.mkdtemp(prefix=self.PREFIX, dir=output)
-        self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-        self._count = 0
+        while True:
+            path = tempfile.mkdtemp(prefix=cls.PREFIX, dir=output)
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # Another build swept it before it was locked.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.isdir(path):
+                return path, handle
+            os.close(handle)
 
     def __enter__(self) -> Workshop:
+        # A bundle's modes are the same whoever builds it, as in its tar.
+        self._umask = os.umask(0o022)
         return self
 
     def __exit__(self, *_: object) -> None:
+        os.umask(self._umask)
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._handle)
 
@@ -160,7 +186,10 @@ class Workshop:
             path = os.path.join(output, name)
             if not name.startswith(cls.PREFIX) or not os.path.isdir(path):
                 continue
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # Another build has just put it away.
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
@@ -192,13 +221,11 @@ class Workshop:
 
 
 def _write(path: str, data: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         written = os.write(handle, data)
         while written < len(data):
             written += os.write(handle, data[written:])
-        if mode & 0o111:
-            os.fchmod(handle, mode)
     finally:
         os.close(handle)
 

@@ -44,6 +44,8 @@ def _password() -> bytes:
             return getpass.getpass().encode("utf-8", "surrogateescape")
         except EOFError:
             return b""
+        except UnicodeDecodeError:
+            raise Failure("the terminal sent no valid text: hand the password over on standard input") from None
     if sys.stdin is None:
         raise Failure("there is no standard input to read the password from")
     return sys.stdin.buffer.read().removesuffix(b"\n")

@@ -22,6 +22,10 @@ STOCK_TRANSPORTS = (
 _TABLE = r"\b(ldap|mysql|pgsql|sqlite|memcache|mongodb):(?:\{)?([A-Za-z0-9_]+)\b"
 
 
+_OVERRIDE = re.compile(r"-[cdDluSvVz]*o")
+"""The option of every daemon that sets a parameter (master(5)), also behind others that take no value."""
+
+
 def compile_passthrough(b: Builder) -> None:
     """Check and take over what the policy writes in Postfix's own words."""
     postfix = b.site.postfix
@@ -43,6 +47,8 @@ def compile_passthrough(b: Builder) -> None:
         value = _value(b, raw, key)
         if value is not None and _allowed(b, name, value, key, reads):
             b.parameters[name] = Setting(name, value, b.origin(key))
+    for name in postfix.main:
+        _no_circle(b, name, {}, ("postfix", "main", name))
     for name, entry in postfix.master.items():
         _service(b, name, entry, reads)
 
@@ -210,6 +216,34 @@ def _undefined(b: Builder, value: str, key: Path, reads: _Reads) -> None:
         )
 
 
+def _no_circle(b: Builder, name: str, own: dict[str, str], key: Path) -> None:
+    """Report a value that reads itself by way of others. `own`: what a service sets for itself alone."""
+
+    def read_by(of: str) -> set[str]:
+        known = b.catalogue.get(of)
+        value = own.get(of)
+        if value is None:
+            value = b.parameters[of].value if of in b.parameters else known and known.default_in(b.postfix)
+        return macro.expanded(value) if value and "$" in value else set()
+
+    seen: set[str] = set()
+    ways: list[tuple[str, tuple[str, ...]]] = [(each, (name, each)) for each in sorted(read_by(name))]
+    while ways:
+        last, way = ways.pop()
+        if last == name:
+            b.report(
+                "reference-circle",
+                f"{name} reads itself: {' -> '.join(way)}",
+                key,
+                effect="Postfix would not start with it",
+                help="write out one of these values",
+            )
+            return
+        if last not in seen:
+            seen.add(last)
+            ways += [(each, (*way, each)) for each in sorted(read_by(last))]
+
+
 def _service(b: Builder, name: str, entry: MasterService, reads: _Reads) -> None:
     key: Path = ("postfix", "master", name)
     overrides: list[Setting] = []
@@ -232,6 +266,9 @@ def _service(b: Builder, name: str, entry: MasterService, reads: _Reads) -> None
             )
             continue
         overrides.append(Setting(option, value, b.origin(at)))
+    own = {setting.name: setting.value for setting in overrides}
+    for option in own:
+        _no_circle(b, option, own, (*key, "options", option))
     managed = _managed(b, name, entry)
     if managed is not None:
         _extend(b, managed, entry, overrides, key)
@@ -308,6 +345,17 @@ def _new_service(b: Builder, name: str, entry: MasterService, overrides: list[Se
         )
         return None
     for index, argument in enumerate(entry.arguments):
+        # Of pipe and spawn, what follows a word without a dash is for the command that they run.
+        own = entry.command not in ("pipe", "spawn") or all(each.startswith("-") for each in entry.arguments[:index])
+        if own and _OVERRIDE.match(argument):
+            wanted = argument.partition("o")[2].strip(" {}").partition("=")[0].strip()
+            b.report(
+                "bad-value",
+                "-o among the arguments would go unchecked",
+                (*key, "arguments", index),
+                help=f'write it under options: options = {{ {wanted or "name"} = "…" }}',
+            )
+            return None
         try:
             master_cf.word(argument, b.postfix)
         except master_cf.Unwritable as error:

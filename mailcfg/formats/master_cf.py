@@ -16,12 +16,22 @@ class Unwritable(ValueError):
 def word(text: str, postfix: Version) -> str:
     """One argument as master.cf wants it: plain where it can be, else in braces. Raises Unwritable."""
     if text and not any(blank in text for blank in " \t") and not text.startswith("{"):
+        _closed(text, postfix)
         return text
     if postfix.series < BRACES_SINCE:
         raise Unwritable(f"a word with blanks in master.cf needs Postfix 3.0; the target is {postfix}")
     if not balanced(text):
         raise Unwritable("braces are not balanced")
     return f"{{ {text} }}"
+
+
+def _closed(text: str, postfix: Version) -> None:
+    """Raise Unwritable where a brace stays open: Postfix would take the words that follow for a part of this one."""
+    depth = 0
+    for character in text:
+        depth += (character == "{") - (character == "}" and depth > 0)
+    if depth and postfix.series >= BRACES_SINCE:
+        raise Unwritable("a brace is not closed")
 
 
 def balanced(text: str) -> bool:
@@ -37,6 +47,7 @@ def balanced(text: str) -> bool:
 def override(setting: Setting, postfix: Version) -> str:
     """A setting as what follows `-o`. Raises Unwritable."""
     if not any(blank in setting.value for blank in " \t"):
+        _closed(setting.value, postfix)
         return f"{setting.name}={setting.value}"
     if postfix.series < BRACES_SINCE:
         raise Unwritable(f"a value with blanks in master.cf needs Postfix 3.0; the target is {postfix}")

@@ -23,7 +23,9 @@ ParameterName = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_-]*", "a parame
 ServiceName = Annotated[
     str,
     matching(
-        r"[A-Za-z0-9_.:\[\]/-]+", "a service of master.cf", '"submission/inet", "policy/unix" or "127.0.0.1:10025/inet"'
+        r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]/-]*",
+        "a service of master.cf",
+        '"submission/inet", "policy/unix" or "127.0.0.1:10025/inet"',
     ),
 ]
 Word = Annotated[str, AfterValidator(_word)]

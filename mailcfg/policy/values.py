@@ -48,11 +48,18 @@ def _host(text: str) -> str:
     raise refused(f"{shown(text)} is not a full host name", 'a host and its domain, such as "mail.example.com"')
 
 
+def _ip(text: str) -> str:
+    if "%" in text:
+        # Python takes anything behind it for a zone, line breaks and all; certificates and master.cf know no zones.
+        raise ValueError(text)
+    return str(ip_address(text))
+
+
 def _certificate_name(text: str) -> str:
     if _NAME.fullmatch(text) and not text.rpartition(".")[2].isdigit():
         return text
     try:
-        return str(ip_address(text))
+        return _ip(text)
     except ValueError:
         raise refused(
             f"{shown(text)} is no name for a certificate", 'a host name, "*.example.com" or an IP address'
@@ -61,7 +68,7 @@ def _certificate_name(text: str) -> str:
 
 def _address(text: str) -> str:
     try:
-        return str(ip_address(text))
+        return _ip(text)
     except ValueError:
         raise refused(f"{shown(text)} is not an IP address", 'for example "127.0.0.1" or "2001:db8::1"') from None
 

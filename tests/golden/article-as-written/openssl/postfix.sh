@@ -39,6 +39,7 @@ make_key() {
 
 # Move the finished file $1 to $2, readable by all.
 place() {
+  [ ! -d "$2" ] || die "$2 is a directory."
   chmod 0644 "$1"
   mv -f -- "$1" "$2" || die "cannot place $2."
 }

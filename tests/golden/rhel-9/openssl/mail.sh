@@ -40,6 +40,7 @@ make_key() {
 
 # Move the finished file $1 to $2, readable by all.
 place() {
+  [ ! -d "$2" ] || die "$2 is a directory."
   chmod 0644 "$1"
   mv -f -- "$1" "$2" || die "cannot place $2."
 }
@@ -68,7 +69,7 @@ fault_of() {
   missing=$(names_missing "$(openssl x509 -in "$1" -noout -text | names_in)")
   [ -z "$missing" ] || { echo "$1 lacks the names$missing"; return; }
   openssl x509 -in "$1" -noout -checkend 0 >/dev/null || { echo "$1 has expired or is about to"; return; }
-  openssl verify -CAfile /etc/pki/tls/certs/ca-bundle.crt -untrusted "$1" "$1" >/dev/null 2>&1 || echo "the chain of $1 does not verify against /etc/pki/tls/certs/ca-bundle.crt"
+  openssl verify -no-CApath -no-CAstore -CAfile /etc/pki/tls/certs/ca-bundle.crt -untrusted "$1" "$1" >/dev/null 2>&1 || echo "the chain of $1 does not verify against /etc/pki/tls/certs/ca-bundle.crt"
 }
 
 fault_of_key() {
