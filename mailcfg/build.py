@@ -114,6 +114,8 @@ def _place_tar(made: bundles.Bundle, target: str, name: str, workshop: host.Work
 def _place_tree(made: bundles.Bundle, target: str, name: str, workshop: host.Workshop | None) -> tuple[str, str]:
     there = host.read_tree(target)
     if there is None and host.exists(target):
+        there = host.read_tree(target)  # Another build may have placed it between the two looks.
+    if there is None and host.exists(target):
         return "failed", f"{target} is in the way and not a directory: move it"
     if there is None:
         if workshop is None:
@@ -141,5 +143,7 @@ def _foreign(there: dict[str, bytes], contents: dict[str, bytes]) -> list[str]:
         manifest = json.loads(there["manifest.json"])
         known = {file["path"] for file in manifest["files"]} if manifest["schema"] == bundles.SCHEMA else set()
     except (KeyError, TypeError, ValueError):
-        return sorted(there)
+        # A damaged manifest knows nothing; a directory without one of ours is not a bundle at all.
+        ours = bundles.SCHEMA.encode() in there.get("manifest.json", b"")
+        return sorted(set(there) - set(contents)) if ours else sorted(there)
     return sorted(set(there) - known - set(contents))

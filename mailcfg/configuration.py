@@ -71,6 +71,7 @@ class CertificateFiles(NamedTuple):
     ca_certificate_file: str
     ca_key_file: str
     deploy_hook: str
+    client: bool
     origin: Origin
 
 

@@ -140,6 +140,8 @@ def _syntax_help(message: str, line: str) -> str:
         return "close the bracket, brace or quote that is still open"
     if "digits" in message:
         return "no key of a policy takes such a number"
+    if "overwrite" in message and line.startswith("[postfix"):
+        return 'postfix = "…" and this table say the same key: write version = "…" under [postfix] instead'
     if "overwrite" in message or "twice" in message or "already" in message.lower():
         return "a key or table stands once in a file: keep one of them"
     if line.startswith("\ufeff"):

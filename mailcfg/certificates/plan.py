@@ -59,6 +59,7 @@ def plan(certificate: CertificateFiles, openssl: Version, ca_bundle: str, commen
         "printed_names": [printed(name) for name in certificate.names],
         "names": numbered(certificate.names),
         "key_usage": "digitalSignature, keyEncipherment" if rsa else "digitalSignature",
+        "extended_key_usage": "serverAuth, clientAuth" if certificate.client else "serverAuth",
         "public_command": "pkey" if not legacy else "rsa",
         "text_option": "-noout -text_pub" if not legacy else "-noout -text",
         "missing": MISSING.get(certificate.issuer, ""),
@@ -68,8 +69,8 @@ def plan(certificate: CertificateFiles, openssl: Version, ca_bundle: str, commen
         "renew_before": 86400 * min(RENEW_BEFORE_DAYS, certificate.lifetime_days // 3) if _reissues(certificate) else 0,
     }
     values["verify"], values["verify_fault"] = _verify(certificate, openssl, ca_bundle)
-    if makes:
-        values["generate"], values["key_mark"] = _generate(certificate.key_type, legacy)
+    values["generate"], values["key_mark"] = _generate(certificate.key_type, legacy)
+    values["key_advice"] = "move it away to have a new one made" if makes else "say in the policy which type it has"
     if certificate.issuer == "private-ca":
         organization = [part for part in certificate.subject if part[0] == "organizationName"]
         values["authority"] = [*organization, ("commonName", f"{certificate.name} CA"[:64])]

@@ -120,10 +120,13 @@ def _tell(outcome: Outcome, *, alone: bool, many: bool, quiet: bool, color: bool
         print(text.findings(found, color=color), file=sys.stderr)
     if outcome.status == "failed":
         if outcome.detail:
-            print(f"mailcfg: {outcome.path}: {outcome.detail}", file=sys.stderr)
+            print(f"mailcfg: {text.clean(outcome.path)}: {text.clean(outcome.detail)}", file=sys.stderr)
         errors = sum(each.severity is Severity.ERROR for each in found)
         if errors:
-            print(f"mailcfg: {outcome.path}: {errors} error{'s' * (errors > 1)}, nothing written", file=sys.stderr)
+            print(
+                f"mailcfg: {text.clean(outcome.path)}: {errors} error{'s' * (errors > 1)}, nothing written",
+                file=sys.stderr,
+            )
         return
     if outcome.status == "stale":
         print(f"{outcome.target}: stale: {outcome.detail}")

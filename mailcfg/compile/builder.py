@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mailcfg.compile.submission import Endpoint
 
 
+OF_ABSENCE = {"auth-without-backend", "missing-key", "certificate-missing", "certificate-unknown", "empty-policy"}
+"""Rules that fire because something is not there."""
+
+
 class Builder:
     """Holds the policy, the facts that apply to it, and what has been compiled so far."""
 
@@ -41,7 +45,7 @@ class Builder:
         self.steps: list[Step] = []
         self.packages: list[str] = list(platform.packages.postfix)
         self.findings: list[Finding] = []
-        self._left_out = [path[:1] if len(path) < 2 else path[:-1] for path in left_out]
+        self._left_out = list(left_out)
         self._origins: dict[tuple[Path, str], Origin] = {}
 
     def origin(self, key: Path, via: str = "") -> Origin:
@@ -95,8 +99,10 @@ class Builder:
         at_key: bool = False,
     ) -> None:
         """Add a finding at a policy key; not where the policy's own text there was already refused."""
-        if any(key[: len(path)] == path or path[: len(key)] == key for path in self._left_out):
+        if any(key[: len(path)] == path for path in self._left_out):
             return
+        if rule in OF_ABSENCE and any(len(path) == 1 for path in self._left_out):
+            return  # What seems to be missing may stand in a table that was refused whole.
         location = self.document.locate(key, key=at_key)
         self.findings.append(Finding(rule, severity, message, location, effect, help, dotted(key)))
 

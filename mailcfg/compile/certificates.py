@@ -28,8 +28,31 @@ def compile_certificates(b: Builder) -> None:
     """Resolve every declared certificate to files."""
     for name, certificate in b.site.certificates.items():
         b.certificates[name] = _files(b, name, certificate)
+    _paths_apart(b)
     if b.certificates:
         b.need(*b.platform.packages.openssl)
+
+
+def _paths_apart(b: Builder) -> None:
+    """Report files that two certificates, or two parts of one, would both write: a key could be lost."""
+    taken: dict[str, tuple[str, str]] = {}
+    for name, files in b.certificates.items():
+        makes = files.issuer in MAKES
+        for field in ("certificate_file", "key_file", "csr_file", "ca_certificate_file", "ca_key_file"):
+            path = getattr(files, field)
+            # What is only read may be shared, such as an authority's certificate or one file with key and chain.
+            if not path or not makes or (field == "ca_certificate_file" and files.issuer != "private-ca"):
+                continue
+            other = taken.setdefault(path, (name, field))
+            shares_authority = field.startswith("ca_") and other[1] == field and other[0] != name
+            if other != (name, field) and not shares_authority:
+                b.report(
+                    "certificate-path",
+                    f"{path} is both {other[0]}.{other[1]} and {name}.{field}",
+                    ("certificates", name, field),
+                    effect="one would overwrite the other, and a private key could be lost",
+                    help="give each a file of its own",
+                )
 
 
 def _files(b: Builder, name: str, certificate: Certificate) -> CertificateFiles:
@@ -42,13 +65,6 @@ def _files(b: Builder, name: str, certificate: Certificate) -> CertificateFiles:
         f"{live}/fullchain.pem" if acme else f"{directories.certificate_directory}/{name}.pem"
     )
     key_file = certificate.key_file or (f"{live}/privkey.pem" if acme else f"{directories.key_directory}/{name}.key")
-    if certificate_file == key_file and certificate.issuer in MAKES:
-        b.report(
-            "certificate-path",
-            "the certificate and its key cannot be the same file",
-            (*key, "key_file" if certificate.key_file else "certificate_file"),
-            help="give the key a file of its own: others may read the certificate",
-        )
     private_ca = certificate.issuer == "private-ca"
     ca_certificate = certificate.ca_certificate_file or (
         f"{directories.certificate_directory}/{name}-ca.pem" if private_ca else ""
@@ -69,6 +85,7 @@ def _files(b: Builder, name: str, certificate: Certificate) -> CertificateFiles:
         ca_key_file=certificate.ca_key_file or (f"{directories.key_directory}/{name}-ca.key" if private_ca else ""),
         deploy_hook=certificate.deploy_hook
         or (f"/etc/letsencrypt/renewal-hooks/deploy/mailcfg-{name}" if acme else ""),
+        client=b.site.outbound is not None and b.site.outbound.certificate == name,
         origin=b.origin(key),
     )
 

@@ -361,6 +361,19 @@ def _new_service(b: Builder, name: str, entry: MasterService, overrides: list[Se
         except master_cf.Unwritable as error:
             b.report("bad-value", str(error), (*key, "arguments", index), help="write it without blanks")
             return None
+    port = {"smtp": "25", "submission": "587", "submissions": "465", "smtps": "465"}
+    taken = {str(endpoint.port): endpoint.name for endpoint in b.endpoints if endpoint.listener.address is None}
+    number = service.rpartition(":")[2] or service
+    if kind == "inet" and port.get(number, number) in taken:
+        b.report(
+            "listener-clash",
+            f"{name} and {taken[port.get(number, number)]} listen on the same port",
+            key,
+            effect="each would get a part of the connections",
+            help="write its options under the listener's own name, or give it another port",
+            at_key=True,
+        )
+        return None
     private = (kind != "inet") if entry.private is None else entry.private
     return Service(
         name=service,

@@ -66,6 +66,15 @@ def compile_outbound(b: Builder) -> None:
     if outbound is not None:
         if relay is None or "tls" in outbound.model_fields_set:
             _level(b, outbound.tls, outbound.match, ("nexthop", "dot-nexthop"), ("outbound",))
+        if relay is not None and outbound.destinations and "transport_maps" not in b.site.postfix.main:
+            b.report(
+                "destinations-behind-relay",
+                "with [relay] all mail has one next hop, so a policy per destination is never looked up",
+                ("outbound", "destinations"),
+                severity=Severity.WARNING,
+                help="remove it, or send these destinations past the relay with transport_maps in [postfix.main]",
+                at_key=True,
+            )
         for next_hop, destination in outbound.destinations.items():
             entries.append(_destination(b, next_hop, destination))
         if outbound.certificate is not None:
@@ -154,6 +163,8 @@ def _authorities(b: Builder) -> None:
     if wanted:
         path, key = files[0] if files else (None, wanted[0][1])
         b.set("smtp_tls_CAfile", path or b.platform.certificates.ca_bundle, key, "" if path else b.platform.id)
+        # A packaged main.cf may name a directory of all public authorities, which would be believed as well.
+        b.set("smtp_tls_CApath", "", key)
     levels = [each.tls for each in (outbound, relay) if each is not None]
     levels += [each.tls for each in outbound.destinations.values()] if outbound else []
     if any(level.startswith("dane") for level in levels):
@@ -197,12 +208,12 @@ def _credentials(b: Builder, relay: Relay) -> None:
     b.set("smtp_sasl_auth_enable", yes_no(relay.credentials is not None), key)
     if relay.credentials is None:
         return
-    if relay.tls == "none" and "noplaintext" not in relay.security_options:
+    if relay.tls not in ENCRYPTED and "noplaintext" not in relay.security_options:
         b.report(
             "relay-credentials-exposed",
-            'with tls = "none" the password goes to the relay in cleartext',
+            f'with tls = "{relay.tls}" the password can go to the relay in cleartext',
             ("relay", "tls"),
-            effect="anyone on the path reads it",
+            effect="anyone on the path reads it, or makes it so by removing STARTTLS",
             help='write tls = "verified"',
         )
     kind = relay.credentials_type or b.platform.postfix.default_table_type
@@ -219,7 +230,9 @@ def _credentials(b: Builder, relay: Relay) -> None:
     b.set("smtp_sasl_tls_security_options", ", ".join(relay.tls_security_options), ("relay", "tls_security_options"))
     if relay.mechanisms is not None:
         b.set("smtp_sasl_mechanism_filter", ", ".join(relay.mechanisms).lower(), ("relay", "mechanisms"))
-    b.steps.append(Step("credentials-mode", f"chmod 0600 {relay.credentials}", "the file holds the relay's password"))
+    b.steps.append(
+        Step("credentials-mode", f"chmod 0600 {relay.credentials}", "create it first: a line [host]:port user:password")
+    )
     if kind in ("hash", "btree", "lmdb", "cdb", "dbm", "sdbm"):
         command = f"postmap {kind}:{relay.credentials}"
         b.steps.append(Step("credentials", command, "Postfix reads the indexed copy of the credentials"))

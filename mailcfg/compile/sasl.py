@@ -199,7 +199,9 @@ def _smtpd_conf(b: Builder, sasl: Sasl, chroot: bool) -> None:
         add("auxprop_plugin", sasl.backend, "backend")
         if sasl.backend == "sasldb":
             b.need(*b.platform.packages.sasldb)
-            add("sasldb_path", sasl.sasldb.path or b.platform.sasl.sasldb, "sasldb", "path")
+            path = sasl.sasldb.path or b.platform.sasl.sasldb
+            add("sasldb_path", path, "sasldb", "path")
+            _sasldb_steps(b, sasl, path)
         elif sasl.sql is not None:
             b.need(*b.platform.packages.sql)
             sql = sasl.sql
@@ -228,6 +230,14 @@ def _smtpd_conf(b: Builder, sasl: Sasl, chroot: bool) -> None:
         add("mech_list", " ".join(sasl.mechanisms or PLAINTEXT), "mechanisms")
     path = f"{b.platform.sasl.config_directory}/{sasl.service}.conf"
     b.sasl.append(SaslFile(path, tuple(settings), partly))
+
+
+def _sasldb_steps(b: Builder, sasl: Sasl, path: str) -> None:
+    """Let smtpd, which reads the database as its own user, into it."""
+    realm = sasl.realm or b.site.hostname
+    owner = b.platform.postfix.mail_owner
+    command = f"[ -e {path} ] && chgrp {owner} {path} && chmod 0640 {path}"
+    b.steps.append(Step("sasldb", command, f"after saslpasswd2 -c -f {path} -u {realm} USER, for each user"))
 
 
 def _saslauthd(b: Builder, sasl: Sasl, chroot: bool) -> str:
@@ -328,9 +338,10 @@ def _saslauthd_ldap(b: Builder, sasl: Sasl) -> None:
         f"ldap_filter: {ldap.filter}",
         f"ldap_auth_method: {ldap.method}",
     ]
-    if ldap.start_tls:
+    start_tls = ldap.start_tls and any(server.startswith("ldap://") for server in ldap.servers)
+    if start_tls:
         lines.append("ldap_start_tls: yes")
-    if ldap.start_tls or any(server.startswith("ldaps://") for server in ldap.servers):
+    if start_tls or any(server.startswith("ldaps://") for server in ldap.servers):
         lines.append("ldap_tls_check_peer: yes")
         lines.append(f"ldap_tls_cacert_file: {ldap.ca_file or b.platform.certificates.ca_bundle}")
     target = b.platform.saslauthd.ldap_settings_file

@@ -6,6 +6,9 @@ from mailcfg.compile.builder import Builder
 from mailcfg.configuration import Configuration, Step
 from mailcfg.formats import master_cf, shell
 
+STOCK_LISTENERS = ("smtp",)
+"""Listeners that every packaged master.cf has switched on."""
+
 EDITS_SERVICES_SINCE = (2, 11)
 """The Postfix series whose `postconf -Me` writes a service (postconf(1))."""
 
@@ -14,11 +17,21 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
     """Commands for root inside the bundle's directory: packages, certificates, files, daemons, reload."""
     steps = [Step("packages", f"{b.platform.packages.install} {' '.join(b.packages)}", "what the policy needs")]
     for certificate in configuration.certificates:
-        command = f"sh openssl/{certificate.name}.sh"
-        steps.append(Step(f"certificate-{certificate.name}", command, "makes what is missing, then verifies it"))
+        command, because = f"sh openssl/{certificate.name}.sh", "makes what is missing, then verifies it"
+        if certificate.issuer == "csr":
+            command += f" && [ -e {certificate.certificate_file} ]"
+            because = "makes the request; go on when the authority's certificate is in place and this succeeds"
+        steps.append(Step(f"certificate-{certificate.name}", command, because))
     for sasl in configuration.sasl:
         source = f"sasl2/{sasl.path.rpartition('/')[2]}"
-        steps.append(_placed(source, sasl.path, 0o640 if sasl.partly else 0o644, "part" if sasl.partly else "whole"))
+        if sasl.partly:
+            command = (
+                f"[ -e {sasl.path} ] || install -D -m 0640 -g {b.platform.postfix.mail_owner} {source} {sasl.path}"
+            )
+            because = "then add the password there; a file that has one is not replaced: compare it yourself"
+            steps.append(Step(source.rpartition("/")[2], command, because))
+        else:
+            steps.append(_placed(source, sasl.path, 0o644, "whole"))
     for file in configuration.files:
         steps.append(_placed(file.bundle_path, file.target, file.mode, file.ownership))
     for certificate in configuration.certificates:
@@ -33,6 +46,12 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
         ]
         command = f"postconf -Me {' '.join(services)}"
         steps.append(Step("master.cf", command, "sets the managed services, and leaves every other one as it is"))
+    stock = _stock_services(b)
+    if stock and b.postfix.series >= EDITS_SERVICES_SINCE:
+        command = f"postconf -M# {' '.join(stock)}"
+        steps.append(
+            Step("stock-services", command, "comments out what the package listens with and the policy has not")
+        )
     if configuration.services and b.postfix.series < EDITS_SERVICES_SINCE:
         command = f"cat postfix/master.cf >> {configuration.config_directory}/master.cf"
         steps.append(Step("master.cf", command, "remove the earlier lines of these services first"))
@@ -47,6 +66,13 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
     else:
         steps.append(Step("reload", commands.reload, "Postfix reads its configuration"))
     return tuple(step for step in steps if step.run)
+
+
+def _stock_services(b: Builder) -> list[str]:
+    """Services of the packaged master.cf that would listen beside the policy's, or on a port that it leaves closed."""
+    if not b.endpoints:
+        return []
+    return [f"{name}/inet" for name in STOCK_LISTENERS if f"{name}/inet" not in b.services]
 
 
 def _placed(source: str, target: str, mode: int, ownership: str) -> Step:

@@ -65,7 +65,9 @@ def _endpoint(
     b: Builder, name: str, key: Path, listener: Listener, service: str, port: int, tls: str, auth: str
 ) -> Endpoint:
     if listener.port is not None and listener.port != port:
-        service, port = str(listener.port), listener.port
+        port = listener.port
+        # By its name the service takes the place of the packaged one; by its number it would listen beside it.
+        service = {25: "smtp", 587: "submission", 465: b.platform.postfix.submissions_service}.get(port, str(port))
     if listener.address:
         host = f"[{listener.address}]" if ip_address(listener.address).version == 6 else listener.address
         service = f"{host}:{port}"
@@ -87,16 +89,35 @@ def _hidden_by_chroot(b: Builder) -> bool:
 
 
 def _no_clash(b: Builder, endpoints: list[Endpoint]) -> None:
-    seen: dict[tuple[str | None, int], Endpoint] = {}
-    for endpoint in endpoints:
-        first = seen.setdefault((endpoint.listener.address, endpoint.port), endpoint)
-        if first is not endpoint:
-            b.report(
-                "listener-clash",
-                f"{'.'.join(map(str, first.key))} and {'.'.join(map(str, endpoint.key))} listen on the same port",
-                (*endpoint.key, "port"),
-                help="give one of them another port or address",
-            )
+    for index, endpoint in enumerate(endpoints):
+        for first in endpoints[:index]:
+            if first.port == endpoint.port and _overlap(first.listener.address, endpoint.listener.address):
+                b.report(
+                    "listener-clash",
+                    f"{'.'.join(map(str, first.key))} and {'.'.join(map(str, endpoint.key))} listen on the same port",
+                    (*endpoint.key, "port"),
+                    effect="each would get a part of the connections",
+                    help="give one of them another port, or both an address of their own",
+                )
+    for name in site_names(b):
+        b.report(
+            "listener-clash",
+            f"[listeners.{name}] has the name of another table",
+            ("listeners", name),
+            help="give it a name of its own: it is the tag in the log",
+            at_key=True,
+        )
+
+
+def site_names(b: Builder) -> list[str]:
+    """Further listeners that are called like a listener of the language."""
+    return [name for name in b.site.listeners if name in ("mx", "submission", "submissions")]
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    """Whether two listening addresses share connections. None, 0.0.0.0 and :: are every address."""
+    every = (None, "0.0.0.0", "::")
+    return one == other or one in every or other in every
 
 
 def compile_listeners(b: Builder) -> None:

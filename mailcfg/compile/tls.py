@@ -7,8 +7,8 @@ from mailcfg.facts.guidelines import OPENSSL_NEEDED, PROTOCOLS, Guideline, guide
 from mailcfg.policy.tls import Tls
 from mailcfg.problem import Severity
 
-ANONYMOUS = ("ADH-AES256-GCM-SHA384", "ADH-AES128-GCM-SHA256")
-"""The authenticated-encryption suites of TLS 1.2 that need no certificate."""
+BROKEN = ("RC4", "3DES", "DES", "RC2", "IDEA", "SEED", "MD5", "eNULL")
+"""What no peer is met with, not even where the alternative is cleartext."""
 
 CUSTOM = "custom"
 """The guideline of a policy that writes its own."""
@@ -76,12 +76,12 @@ def compile_tls(b: Builder, *, server: bool, client: bool, opportunistic: bool) 
         for side in sides:
             b.set(f"{side}_tls_protocols", loose, key, strict.id, optional=True)
             b.set(f"{side}_tls_mandatory_protocols", tight, key, strict.id)
-    _cipher_lists(b, sides, strict, relaxed, tls)
+    _cipher_lists(b, sides, strict, relaxed)
     _groups(b, strict)
     if server and strict.server_preference is not None:
         at = ("tls", "server_preference" if strict.id == CUSTOM else "guideline")
         b.set("tls_preempt_cipherlist", yes_no(strict.server_preference), at, strict.id, optional=True)
-    _anonymous(b, sides, tls, lists=bool(_list(strict, relaxed)))
+    _excluded(b, sides, tls, lists=bool(_list(strict, relaxed)))
     if server:
         b.set("smtpd_tls_received_header", yes_no(tls.received_header), ("tls", "received_header"))
     for side in sides:
@@ -102,11 +102,6 @@ def _openssl_can(b: Builder, minimum: str, key: tuple[str, ...]) -> bool:
     return False
 
 
-def _grades(strict: Guideline, relaxed: Guideline, tls: Tls) -> tuple[str, str]:
-    """Cipher grades for optional and for mandatory TLS: two only where their lists differ."""
-    return ("medium" if relaxed.ciphers != _list(strict, relaxed) or tls.anonymous_ciphers else "high"), "high"
-
-
 def _list(strict: Guideline, relaxed: Guideline) -> tuple[str, ...]:
     """Ciphers where TLS is mandatory. A guideline of TLS 1.3 alone has none, and Postfix would take an empty list for
     an error: the floor keeps them out of use.
@@ -114,28 +109,32 @@ def _list(strict: Guideline, relaxed: Guideline) -> tuple[str, ...]:
     return strict.ciphers or relaxed.ciphers
 
 
-def _cipher_lists(b: Builder, sides: list[str], strict: Guideline, relaxed: Guideline, tls: Tls) -> None:
+def _cipher_lists(b: Builder, sides: list[str], strict: Guideline, relaxed: Guideline) -> None:
+    """The guideline's list where TLS is mandatory; Postfix's own where it is optional, since a peer with whom no cipher
+    is shared is sent the mail in cleartext (measured, as with protocol versions).
+    """
     ciphers = _list(strict, relaxed)
     if not ciphers:
         return
     key = ("tls", "ciphers" if strict.id == CUSTOM else "guideline")
-    loose, tight = _grades(strict, relaxed, tls)
     for side in sides:
-        b.set(f"{side}_tls_ciphers", loose, key, strict.id, optional=True)
-        b.set(f"{side}_tls_mandatory_ciphers", tight, key, strict.id)
+        b.set(f"{side}_tls_ciphers", "medium", key, f"{strict.id}, relaxed where TLS is optional", optional=True)
+        b.set(f"{side}_tls_mandatory_ciphers", "high", key, strict.id)
     b.set("tls_high_cipherlist", ":".join(ciphers), key, strict.id)
-    if loose == "medium":
-        more = ANONYMOUS if tls.anonymous_ciphers else ()
-        b.set("tls_medium_cipherlist", ":".join(relaxed.ciphers + more), key, strict.id)
 
 
-def _anonymous(b: Builder, sides: list[str], tls: Tls, *, lists: bool) -> None:
-    """Ciphers without a certificate: never where TLS is mandatory; where it is optional as the policy decides."""
+def _excluded(b: Builder, sides: list[str], tls: Tls, *, lists: bool) -> None:
+    """Ciphers without a certificate: never where TLS is mandatory; where it is optional as the policy decides. With a
+    guideline, nothing broken either.
+    """
     key = ("tls", "anonymous_ciphers")
     if tls.anonymous_ciphers and not lists:
         return  # Postfix's own lists have them where TLS is optional.
+    optional = [] if tls.anonymous_ciphers else ["aNULL"]
+    if lists:
+        optional += BROKEN
     for side in sides:
-        b.set(f"{side}_tls_exclude_ciphers", "" if tls.anonymous_ciphers else "aNULL", key)
+        b.set(f"{side}_tls_exclude_ciphers", ", ".join(optional), key)
         b.set(f"{side}_tls_mandatory_exclude_ciphers", "aNULL", key)
 
 
@@ -154,6 +153,14 @@ def _groups(b: Builder, strict: Guideline) -> None:
         )
     curves = [group for group in groups if not group.startswith("ffdhe")]
     finite = [group for group in groups if group.startswith("ffdhe")]
-    b.set("tls_eecdh_auto_curves", " ".join(curves), key, strict.id, optional=True)
+    if curves:
+        b.set("tls_eecdh_auto_curves", " ".join(curves), key, strict.id, optional=True)
+    elif not unknown:
+        b.report(
+            "group-unsupported",
+            "none of these groups is an elliptic curve, and Postfix does not start with an empty list of them",
+            key,
+            help='add one, such as "X25519" or "prime256v1"',
+        )
     if finite or not any(cipher.startswith("DHE-") for cipher in strict.ciphers):
         b.set("tls_ffdhe_auto_groups", " ".join(finite), key, strict.id, optional=True)

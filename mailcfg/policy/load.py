@@ -79,11 +79,20 @@ def load(document: Document) -> Loaded:
     for path, stand_in in STAND_INS.items():
         if path in wrong:
             values = merged(values, _nested(path, stand_in))
+    left_out = tuple(wrong)
     try:
         site = Site.model_validate(values)
-    except ValidationError:
-        return Loaded(None, findings, tuple(wrong))
-    return Loaded(site, findings, tuple(wrong))
+    except ValidationError as again:
+        # A table whose required key was wrong: without that table the rest can still be checked.
+        tables = {cast("Path", (details["loc"][0],)) for details in again.errors(include_url=False)}
+        for path in tables:
+            values = _without(values, path)
+        left_out += tuple(tables)
+        try:
+            site = Site.model_validate(values)
+        except ValidationError:
+            return Loaded(None, findings, left_out)
+    return Loaded(site, findings, left_out)
 
 
 def _nested(path: Path, value: Any) -> dict[str, Any]:
@@ -174,7 +183,10 @@ def _finding(path: Path, details: list[dict[str, Any]], document: Document) -> F
         advice = f"{name} = {EXAMPLES.get(str(name), '…')}"
         return Finding("missing-key", Severity.ERROR, f"{table_name} needs {name}", location, help=advice, key=key)
     location = document.locate(path)
-    if kind == "literal_error" or any(each["type"] == "literal_error" for each in details):
+    empty = next((each for each in details if each["type"] == "too_short"), None)
+    if empty is not None:
+        details = [empty]
+    elif kind == "literal_error" or any(each["type"] == "literal_error" for each in details):
         return _choice(path, details, document)
     if kind == "value":
         return Finding("bad-value", Severity.ERROR, context["message"], location, help=context.get("help", ""), key=key)
@@ -228,7 +240,8 @@ def _type_error(details: list[dict[str, Any]]) -> tuple[str, str]:
     kinds = [TYPES[each["type"]] for each in details if each["type"] in TYPES]
     if kinds:
         wanted = " or ".join(dict.fromkeys(kind[0] for kind in kinds))
-        return f"this takes {wanted}, not {_what(details[0]['input'])}", kinds[-1][1] if len(kinds) == 1 else ""
+        advice = kinds[-1][1] if len(kinds) == 1 else "put it in quotes if it is text"
+        return f"this takes {wanted}, not {_what(details[0]['input'])}", advice
     first = details[0]
     context = first.get("ctx", {})
     kind = first["type"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -41,8 +41,8 @@ class Ldap(Table):
     """What finds a user; %u is the login, %r the realm. With `fastbind` it is the user's DN."""
     method: Literal["bind", "fastbind"] = "bind"
     """`bind` searches first; `fastbind` takes the filter as the DN."""
-    start_tls: bool = False
-    """Whether STARTTLS is used; an ldaps:// address has TLS without it."""
+    start_tls: bool = True
+    """Whether STARTTLS is demanded of an ldap:// address; an ldaps:// address has TLS without it."""
     ca_file: FilePath | None = None
     """The authority that signed the server's certificate. Default: the platform's."""
 
@@ -121,7 +121,7 @@ class Sasl(Table):
 
     backend: Literal["saslauthd", "sasldb", "sql", "ldapdb", "dovecot"]
     """Who checks: the daemon saslauthd, one of Cyrus SASL's own plugins, or Dovecot."""
-    mechanisms: list[Mechanism] | Literal["all-installed"] | None = None
+    mechanisms: Annotated[list[Mechanism], Field(min_length=1)] | Literal["all-installed"] | None = None
     """The mechanisms that are announced. Default: PLAIN and LOGIN. `all-installed` announces whatever plugin lies on
     the host, also one that cannot work."""
     security_options: list[SecurityOption] = ["noanonymous"]

@@ -24,7 +24,7 @@ class Tls(Table):
     minimum: Protocol | None = None
     """With `custom`: the oldest protocol version."""
     ciphers: list[CipherName] | None = Field(default=None, min_length=1)
-    """With `custom`: cipher suites up to TLS 1.2, by OpenSSL name, best first."""
+    """With `custom`: cipher suites up to TLS 1.2 where TLS is mandatory, by OpenSSL name, best first."""
     groups: list[GroupName] | None = Field(default=None, min_length=1)
     """With `custom`: key exchange groups, best first."""
     server_preference: bool | None = None

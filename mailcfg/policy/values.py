@@ -125,7 +125,7 @@ Identifier = Annotated[str, matching(r"[a-z0-9](?:[a-z0-9_-]{0,60}[a-z0-9])?", "
 FileStem = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a name for a smtpd.conf", '"smtpd"')]
 """What `smtpd_sasl_path` holds for Cyrus: the file's name without `.conf`."""
 CipherName = Annotated[
-    str, matching(r"[A-Z0-9][A-Z0-9-]*", "the name of an OpenSSL cipher", '"ECDHE-RSA-AES256-GCM-SHA384"')
+    str, matching(r"[A-Z0-9]+(?:-[A-Z0-9]+)+", "the name of an OpenSSL cipher", '"ECDHE-RSA-AES256-GCM-SHA384"')
 ]
 """A cipher suite of TLS 1.2 or older by its OpenSSL name."""
 GroupName = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a key exchange group", '"X25519" or "prime256v1"')]
@@ -164,8 +164,8 @@ HostPort = Annotated[
 NextHop = Annotated[
     str,
     matching(
-        r"\[[A-Za-z0-9.:-]+\](?::[a-z0-9]+)?|\.?[A-Za-z0-9][A-Za-z0-9.-]*(?::[a-z0-9]+)?",
-        "a next hop",
+        r"\[[a-z0-9.:-]+\](?::[a-z0-9]+)?|\.?[a-z0-9][a-z0-9.-]*(?::[a-z0-9]+)?",
+        "a next hop in lower case",
         '"example.org", ".example.org" or "[mail.example.org]:25"',
     ),
 ]

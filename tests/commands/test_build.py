@@ -463,9 +463,11 @@ def test_what_is_not_of_a_bundle_is_never_lost(tmp_path: Path, leave: Any, text:
 def test_a_directory_that_no_build_made_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "dist/site").mkdir(parents=True)
     (tmp_path / "dist/site/manifest.json").write_text('{"name": "a web application"}')
+    (tmp_path / "dist/site/index.html").write_text("<html>")
+    before = state(tmp_path / "dist/site")
     said = mailcfg("build", site(tmp_path), cwd=tmp_path, code=2).stderr
-    assert "would be lost: manifest.json" in said
-    assert (tmp_path / "dist/site/manifest.json").read_text() == '{"name": "a web application"}'
+    assert "would be lost: index.html, manifest.json" in said
+    assert state(tmp_path / "dist/site") == before
 
 
 def put_file(place: Path, elsewhere: Path) -> None:

@@ -32,6 +32,12 @@ GROUP_NEEDS = {
 }
 """The OpenSSL that first knew a group (its CHANGES file); the NIST curves are older than all that matter."""
 
+FINITE_GROUPS_SINCE = (3, 8)
+"""The Postfix series with tls_ffdhe_auto_groups."""
+
+OLD_GROUPS = {"prime256v1", "secp384r1", "secp521r1", "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"}
+"""Groups that every OpenSSL of today knows."""
+
 HYBRID_GROUPS_SINCE = (3, 10)
 """The Postfix series that hands group names to OpenSSL as they are: before, a name without a NID is a warning."""
 
@@ -84,6 +90,7 @@ def known_groups(groups: tuple[str, ...], postfix: Version, openssl: Version) ->
     return tuple(
         group
         for group in groups
-        if openssl >= GROUP_NEEDS.get(group, Version(0, 0))
+        if (group in OLD_GROUPS or (group in GROUP_NEEDS and openssl >= GROUP_NEEDS[group]))
         and ("MLKEM" not in group or postfix.series >= HYBRID_GROUPS_SINCE)
+        and (not group.startswith("ffdhe") or postfix.series >= FINITE_GROUPS_SINCE)
     )

@@ -40,6 +40,8 @@ make_key() {
 # Move the finished file $1 to $2, readable by all.
 place() {
   [ ! -d "$2" ] || die "$2 is a directory."
+  [ ! -s "$2" ] || grep -q -e '-----BEGIN.* CERTIFICATE' "$2" ||
+    die "$2 holds something else than a certificate or request, and would be lost: move it away."
   chmod 0644 "$1"
   mv -f -- "$1" "$2" || die "cannot place $2."
 }

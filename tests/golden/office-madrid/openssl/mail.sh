@@ -42,6 +42,8 @@ fault_of() {
 fault_of_key() {
   [ -r "$key" ] || { echo "$key cannot be read"; return; }
   [ -n "$(public_of_key "$key")" ] || { echo "$key is not a private key, or has a passphrase that Postfix cannot enter"; return; }
+  openssl pkey -in "$key" -passin pass: -noout -text_pub 2>/dev/null </dev/null | grep -q 'ASN1 OID: prime256v1' ||
+    { echo "$key is not of type ecdsa-p256, which the policy wants; say in the policy which type it has"; return; }
   return 0
 }
 
