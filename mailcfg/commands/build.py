@@ -110,23 +110,9 @@ def _with_bar(outcomes: Iterable[Outcome], total: int, *, quiet: bool) -> Iterat
 
 
 def _tell(outcome: Outcome, *, alone: bool, many: bool, quiet: bool, color: bool) -> None:
-    if many and outcome.status in ("built", "unchanged") and not outcome.findings:
-        return
-    from mailcfg.problem import Severity
-    from mailcfg.reports import text
-
-    found = [each for each in outcome.findings if not quiet or each.severity is not Severity.INFO]
-    if found:
-        print(text.findings(found, color=color), file=sys.stderr)
+    if outcome.findings or outcome.status == "failed":
+        _tell_wrong(outcome, quiet=quiet, color=color)
     if outcome.status == "failed":
-        if outcome.detail:
-            print(f"mailcfg: {text.clean(outcome.path)}: {text.clean(outcome.detail)}", file=sys.stderr)
-        errors = sum(each.severity is Severity.ERROR for each in found)
-        if errors:
-            print(
-                f"mailcfg: {text.clean(outcome.path)}: {errors} error{'s' * (errors > 1)}, nothing written",
-                file=sys.stderr,
-            )
         return
     if outcome.status == "stale":
         print(f"{outcome.target}: stale: {outcome.detail}")
@@ -138,3 +124,20 @@ def _tell(outcome: Outcome, *, alone: bool, many: bool, quiet: bool, color: bool
         print("\nTo put it to work on the host, as root, inside that directory:\n")
         for step in outcome.steps:
             print(f"  # {step.because}\n  {step.run}")
+
+
+def _tell_wrong(outcome: Outcome, *, quiet: bool, color: bool) -> None:
+    from mailcfg.problem import Severity
+    from mailcfg.reports import text
+
+    found = [each for each in outcome.findings if not quiet or each.severity is not Severity.INFO]
+    if found:
+        print(text.findings(found, color=color), file=sys.stderr)
+    if outcome.status != "failed":
+        return
+    path = text.clean(outcome.path)
+    if outcome.detail:
+        print(f"mailcfg: {path}: {text.clean(outcome.detail)}", file=sys.stderr)
+    errors = sum(each.severity is Severity.ERROR for each in found)
+    if errors:
+        print(f"mailcfg: {path}: {errors} error{'s' * (errors > 1)}, nothing written", file=sys.stderr)

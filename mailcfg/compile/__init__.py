@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from mailcfg.compile.builder import Builder
 from mailcfg.compile.certificates import compile_certificates
-from mailcfg.compile.passthrough import compile_passthrough
 from mailcfg.compile.relay import client_optional, client_tls, compile_outbound
 from mailcfg.compile.sasl import compile_sasl
 from mailcfg.compile.steps import all_steps
@@ -61,7 +60,11 @@ def compile_document(document: Document) -> Compiled:
     compile_listeners(b)
     compile_sasl(b)
     compile_outbound(b)
-    compile_passthrough(b)
+    if site.postfix.main or site.postfix.master:
+        # Imported only where it is used: it is the largest of these modules, and most sites need none of it.
+        from mailcfg.compile.passthrough import compile_passthrough
+
+        compile_passthrough(b)
     _nothing_managed(b)
     findings += b.findings
     if any(finding.severity is Severity.ERROR for finding in findings):

@@ -29,8 +29,6 @@ _OVERRIDE = re.compile(r"-[cdDluSvVz]*o")
 def compile_passthrough(b: Builder) -> None:
     """Check and take over what the policy writes in Postfix's own words."""
     postfix = b.site.postfix
-    if not postfix.main and not postfix.master:
-        return
     reads = _Reads(b)
     for name, raw in postfix.main.items():
         key: Path = ("postfix", "main", name)
