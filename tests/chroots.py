@@ -28,8 +28,9 @@ def make(suite: str, root: Path) -> None:
     """Make a chroot with Postfix in it, unless it is there."""
     if (root / "usr/sbin/postconf").exists():
         return
-    mirror = os.environ.get("MIRROR", "http://deb.debian.org/debian")
-    subprocess.run(["debootstrap", "--variant=minbase", suite, root, mirror], check=True)
+    # debootstrap has a mirror of its own; MIRROR names another.
+    mirror = [os.environ["MIRROR"]] if "MIRROR" in os.environ else []
+    subprocess.run(["debootstrap", "--variant=minbase", suite, str(root), *mirror], check=True)
     guard = root / "usr/sbin/policy-rc.d"
     guard.write_text("#!/bin/sh\nexit 101\n")
     guard.chmod(0o755)
