@@ -13,7 +13,7 @@ from tests.postfix import lab
 from tests.postfix.readback import folded
 from tests.sites import ROOT, built, compiled
 
-SITES = ("quickstart", "relay-client", "office-berlin")
+SITES = ("quickstart", "relay-client", "office-berlin", "submission-only")
 
 MAIN = """# kept: a comment
 compatibility_level = 3.6
@@ -49,6 +49,9 @@ def test_main_and_master(site: str, tmp_path: Path) -> None:
     apply(configuration, here, etc)
     first = {name: (etc / name).read_bytes() for name in ("main.cf", "master.cf")}
     assert agrees(configuration, etc) == []
+    # A policy without port 25 closes the one that every package opens; one without listeners leaves it alone.
+    listens = any(line.split()[:2] == [b"smtp", b"inet"] for line in first["master.cf"].splitlines())
+    assert listens is (site == "relay-client" or any(each.id == "smtp/inet" for each in configuration.services))
     assert b"# kept: a comment" in first["main.cf"]
     assert b"# kept: a comment" in first["master.cf"]
     assert b"mydestination = localhost,\n  localhost.localdomain\n" in first["main.cf"]
@@ -70,7 +73,7 @@ def apply(configuration: Configuration, here: Path, etc: Path) -> None:
     """Run the steps that change main.cf and master.cf; the others need a host of their own."""
     environment = {**os.environ, "PATH": lab.PATH, "MAIL_CONFIG": str(etc)}
     for step in configuration.steps:
-        if step.name in ("main.cf", "master.cf"):
+        if step.name in ("main.cf", "master.cf", "stock-services"):
             done = subprocess.run(["sh", "-ec", step.run], cwd=here, env=environment, text=True, capture_output=True)
             assert (done.returncode, done.stderr) == (0, ""), step.run
 
