@@ -20,9 +20,6 @@ CA_LIFETIME_DAYS = 3650
 RENEW_BEFORE_DAYS = 30
 """A certificate that expires sooner is issued again, where the issuer is the host itself."""
 
-ONLY_CAFILE = (("-no-CApath", Version(1, 1, 0)), ("-no-CAstore", Version(3, 0, 0)))
-"""Options of verify that shut out openssl's own authorities, each with the OpenSSL that brought it."""
-
 CURVES = {"ecdsa-p256": ("P-256", "prime256v1"), "ecdsa-p384": ("P-384", "secp384r1")}
 
 PURPOSES = {
@@ -68,7 +65,7 @@ def plan(certificate: CertificateFiles, openssl: Version, ca_bundle: str, commen
         # Of a certificate that lives two days, thirty before the end would be before its start.
         "renew_before": 86400 * min(RENEW_BEFORE_DAYS, certificate.lifetime_days // 3) if _reissues(certificate) else 0,
     }
-    values["verify"], values["verify_fault"] = _verify(certificate, openssl, ca_bundle)
+    values["verify"], values["verify_fault"] = _verify(certificate, ca_bundle)
     values["generate"], values["key_mark"] = _generate(certificate.key_type, legacy)
     values["key_advice"] = "move it away to have a new one made" if makes else "say in the policy which type it has"
     if certificate.issuer == "private-ca":
@@ -82,19 +79,16 @@ def _reissues(certificate: CertificateFiles) -> bool:
     return certificate.issuer in ("self-signed", "private-ca")
 
 
-def _verify(certificate: CertificateFiles, openssl: Version, ca_bundle: str) -> tuple[str, str]:
+def _verify(certificate: CertificateFiles, ca_bundle: str) -> tuple[str, str]:
     """The command that verifies the chain of "$1", and what is said when it fails."""
-    # Beside a CAfile openssl believes the authorities of its own directory, unless it is told not to.
-    alone = " ".join(option for option, since in ONLY_CAFILE if openssl >= since)
-    verify = f"openssl verify {alone}".rstrip()
     if certificate.issuer == "self-signed":
-        return f'{verify} -CAfile "$1" "$1"', "$1 does not verify as its own authority"
+        return 'verify_against "$1" "$1"', "$1 does not verify as its own authority"
     if certificate.issuer == "private-ca":
-        return f'{verify} -CAfile "$ca_certificate" "$1"', "$1 was not signed by $ca_certificate"
+        return 'verify_against "$ca_certificate" "$1"', "$1 was not signed by $ca_certificate"
     authority = certificate.ca_certificate_file or ca_bundle
     # Both paths are of the plain kind that a policy accepts, without a character that a shell would read.
     return (
-        f'{verify} -CAfile {authority} -untrusted "$1" "$1"',
+        f'verify_against {authority} -untrusted "$1" "$1"',
         f"the chain of $1 does not verify against {authority}",
     )
 

@@ -27,6 +27,17 @@ names_missing() {
 
 public_of_key() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null </dev/null; }
 
+# Verify against the authorities in file $1 alone: openssl also believes those of its own directory, unless a version
+# that can be told so is told so.
+verify_against() {
+  authorities=$1
+  shift
+  for option in -no-CApath -no-CAstore; do
+    if openssl verify -help 2>&1 | grep -q -e "$option"; then set -- "$option" "$@"; fi
+  done
+  openssl verify -CAfile "$authorities" "$@"
+}
+
 # Why the certificate in file $1 does not serve, in words; nothing if it does.
 fault_of() {
   [ -r "$1" ] || { echo "$1 cannot be read"; return; }
@@ -36,7 +47,7 @@ fault_of() {
   missing=$(names_missing "$(openssl x509 -in "$1" -noout -text | names_in)")
   [ -z "$missing" ] || { echo "$1 lacks the names$missing"; return; }
   openssl x509 -in "$1" -noout -checkend 0 >/dev/null || { echo "$1 has expired or is about to"; return; }
-  openssl verify -no-CApath -no-CAstore -CAfile /etc/ssl/certs/ca-certificates.crt -untrusted "$1" "$1" >/dev/null 2>&1 || echo "the chain of $1 does not verify against /etc/ssl/certs/ca-certificates.crt"
+  verify_against /etc/ssl/certs/ca-certificates.crt -untrusted "$1" "$1" >/dev/null 2>&1 || echo "the chain of $1 does not verify against /etc/ssl/certs/ca-certificates.crt"
 }
 
 fault_of_key() {
