@@ -32,11 +32,6 @@ class Document:
         """The file's name without .toml: what the bundle is called."""
         return self.name.removesuffix(".toml")
 
-    @property
-    def is_base(self) -> bool:
-        """Whether the policy only serves others to extend it."""
-        return is_base(self.name)
-
     def locate(self, path: Path, *, key: bool = False) -> Location:
         """Where a path is set, in the file that set it; of a path that nobody set, its nearest table."""
         step = path

@@ -7,7 +7,6 @@ newline, NUL, `$`, quote, backtick, backslash, brace, `#` or leading dash is ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Annotated
 
@@ -181,5 +180,3 @@ NameMatch = Annotated[
 """What the name in a peer's certificate is compared with."""
 TableType = Annotated[str, matching(r"[a-z][a-z0-9]*", "a Postfix table type", '"hash", "lmdb" or "texthash"')]
 """The type of a Postfix lookup table."""
-
-Check = Callable[[str], str]
