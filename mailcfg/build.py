@@ -10,6 +10,7 @@ from mailcfg import bundle as bundles
 from mailcfg import host
 from mailcfg.compile import compile_document
 from mailcfg.configuration import Step
+from mailcfg.manifest import SCHEMA
 from mailcfg.policy.document import Reader
 from mailcfg.problem import Finding, PolicyError
 
@@ -141,9 +142,9 @@ def _foreign(there: dict[str, bytes], contents: dict[str, bytes]) -> list[str]:
 
     try:
         manifest = json.loads(there["manifest.json"])
-        known = {file["path"] for file in manifest["files"]} if manifest["schema"] == bundles.SCHEMA else set()
+        known = {file["path"] for file in manifest["files"]} if manifest["schema"] == SCHEMA else set()
     except (KeyError, TypeError, ValueError):
         # A damaged manifest knows nothing; a directory without one of ours is not a bundle at all.
-        ours = bundles.SCHEMA.encode() in there.get("manifest.json", b"")
+        ours = SCHEMA.encode() in there.get("manifest.json", b"")
         return sorted(set(there) - set(contents)) if ours else sorted(there)
     return sorted(set(there) - known - set(contents))

@@ -275,3 +275,20 @@ def make_folder(path: str) -> None:
 def modes_agree(folder: str, modes: dict[str, int]) -> bool:
     """Whether the scripts of a tree can be run."""
     return all(os.stat(os.path.join(folder, path)).st_mode & 0o111 for path in modes)
+
+
+def is_directory(path: str) -> bool:
+    """Whether the path leads to a directory."""
+    return os.path.isdir(path)
+
+
+def replace(path: str, data: bytes) -> None:
+    """Write a file in one step: whoever reads it meanwhile gets the old one or the new one, whole. Raises OSError."""
+    fresh = f"{path}.{os.getpid()}"
+    try:
+        _write(fresh, data, 0o644)
+        os.rename(fresh, path)
+    except OSError:
+        if os.path.lexists(fresh):
+            os.unlink(fresh)
+        raise

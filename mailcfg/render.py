@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mailcfg import resources
 from mailcfg.certificates.plan import plan
 from mailcfg.configuration import CertificateFiles, Configuration, ExtraFile, Origin, SaslFile, Setting
+from mailcfg.facts.platforms import platform
 from mailcfg.facts.version import Version
 from mailcfg.formats import main_cf, master_cf, shell, smtpd_conf
 
@@ -116,3 +117,21 @@ def certificate_files(certificate: CertificateFiles, openssl: str, ca_bundle: st
     if certificate.deploy_hook:
         files[f"acme/{certificate.name}.sh"] = _render("acme.sh.j2", comment=comment, reload=reload)
     return files
+
+
+def files(configuration: Configuration) -> dict[str, str]:
+    """The text of every file of the bundle but the manifest, by its path there."""
+    texts = {"postfix/main.cf": main(configuration)}
+    if configuration.services:
+        texts["postfix/master.cf"] = master(configuration)
+    for sasl in configuration.sasl:
+        texts[f"sasl2/{sasl.path.rpartition('/')[2]}"] = sasl_file(sasl)
+    if configuration.certificates:
+        facts = platform(configuration.platform)
+        for certificate in configuration.certificates:
+            texts |= certificate_files(
+                certificate, configuration.openssl, facts.certificates.ca_bundle, facts.commands.reload
+            )
+    for file in configuration.files:
+        texts[file.bundle_path] = extra_file(file)
+    return texts

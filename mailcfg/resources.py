@@ -26,3 +26,9 @@ def fact(path: str) -> bytes:
     """The bytes of one fact file, by its path below `facts`."""
     with open(os.path.join(_PACKAGE, "facts", path), "rb") as file:
         return file.read()
+
+
+def modules(path: str) -> list[str]:
+    """Names of the modules of a folder of the package, sorted: each is one of a kind, such as an output format."""
+    folder = os.path.join(_PACKAGE, path)
+    return sorted(name[:-3] for name in os.listdir(folder) if name.endswith(".py") and not name.startswith("_"))

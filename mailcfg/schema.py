@@ -32,7 +32,7 @@ def site() -> dict[str, Any]:
 
 def manifest() -> dict[str, Any]:
     """The schema of a bundle's manifest.json."""
-    from mailcfg.bundle import SCHEMA, Manifest
+    from mailcfg.manifest import SCHEMA, Manifest
 
     schema = _of(Manifest)
     schema["properties"]["schema"] = {"const": SCHEMA}
@@ -48,7 +48,22 @@ def platforms() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "mailcfg platforms", **schema}
 
 
-SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {"site": site, "manifest": manifest, "platforms": platforms}
+def drift() -> dict[str, Any]:
+    """The schema of `mailcfg drift --format json`."""
+    from mailcfg.drift.difference import SCHEMA
+    from mailcfg.reports.drift.json import Document
+
+    schema = _of(Document)
+    schema["properties"]["schema"] = {"const": SCHEMA}
+    return {"$schema": DRAFT, "title": "mailcfg drift", **schema}
+
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "site": site,
+    "manifest": manifest,
+    "platforms": platforms,
+    "drift": drift,
+}
 """Every schema by the stem of its file."""
 
 

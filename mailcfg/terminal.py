@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TextIO
 
 
 def add_color(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +18,8 @@ def add_color(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def colored(wish: str) -> bool:
-    """Whether messages on standard error get colour; NO_COLOR is honoured."""
+def colored(wish: str, stream: TextIO | None = None) -> bool:
+    """Whether what is written to a stream (standard error) gets colour; NO_COLOR is honoured."""
     if wish != "auto":
         return wish == "always"
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (stream or sys.stderr).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

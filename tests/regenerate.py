@@ -55,7 +55,9 @@ def readme() -> str:
             if kind == "help":
                 lines += ["```", *command_help(*words).rstrip().splitlines(), "```"]
             elif kind == "file":
-                language = {"toml": "toml", "sh": "sh", "cf": "ini"}.get(words[0].rpartition(".")[2], "")
+                language = {"toml": "toml", "sh": "sh", "cf": "ini", "service": "ini", "timer": "ini"}.get(
+                    words[0].rpartition(".")[2], ""
+                )
                 lines += [f"```{language}", *(ROOT / words[0]).read_text().rstrip().splitlines(), "```"]
             else:
                 raise ValueError(f"README.md: unknown generated part {kind!r}")

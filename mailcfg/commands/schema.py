@@ -11,7 +11,9 @@ HELP = "print the JSON Schema of a policy, or of a document that mailcfg writes"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("name", nargs="?", default="site", metavar="NAME", help="site (default), manifest or platforms")
+    parser.add_argument(
+        "name", nargs="?", default="site", metavar="NAME", help="site (default), manifest, platforms or drift"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,9 @@ from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
+from tests.benchmarks import command, in_turn, table
+from tests.benchmarks.drift import drift, parsing
 from tests.sites import ROOT
-
-RUNS = 15
 
 MODEL = """
 import pydantic, jinja2
@@ -29,43 +28,16 @@ Model(name="x")
 """
 
 
-def seconds(command: list[str], cwd: Path | None = None) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd)
-    return time.perf_counter() - start
-
-
-def in_turn(commands: dict[str, list[str]]) -> dict[str, float]:
-    """Median seconds of each command; the commands take turns."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(RUNS):
-        for name, command in commands.items():
-            times[name].append(seconds(command))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def table(title: str, medians: dict[str, float], base: str) -> None:
-    print(f"\n{title}")
-    for name, value in medians.items():
-        print(f"  {name:<58} {value * 1000:8.1f} ms  {value / medians[base]:6.2f}")
-
-
-def mailcfg(*words: str) -> list[str]:
-    """The command as it is installed: the script of the entry point, if there is one beside this Python."""
-    script = Path(sys.executable).parent / "mailcfg"
-    return [str(script), *words] if script.exists() else [sys.executable, "-m", "mailcfg", *words]
-
-
 def start_up(folder: Path) -> None:
     bare = "python3 -c pass"
-    medians = in_turn({bare: [sys.executable, "-c", "pass"], "mailcfg --version": mailcfg("--version")})
+    medians = in_turn({bare: [sys.executable, "-c", "pass"], "mailcfg --version": command("--version")})
     table("start-up (wanted: at most 2 bare interpreters)", medians, bare)
     model = "import pydantic and jinja2, define one model"
     output = ["-o", str(folder / "one"), "--quiet"]
     medians = in_turn(
         {
             model: [sys.executable, "-c", MODEL],
-            "mailcfg build sites/quickstart.toml": mailcfg("build", str(ROOT / "sites/quickstart.toml"), *output),
+            "mailcfg build sites/quickstart.toml": command("build", str(ROOT / "sites/quickstart.toml"), *output),
         }
     )
     table("one site (wanted: at most 1.5 of the imports)", medians, model)
@@ -108,7 +80,7 @@ def fleet(folder: Path) -> None:
         for jobs in (1, 2):
             output = folder / f"out{count}-{jobs}"
             process = subprocess.Popen(
-                mailcfg("build", *sites, "-o", str(output), "-j", str(jobs), "--quiet"), cwd=folder / f"sites{count}"
+                command("build", *sites, "-o", str(output), "-j", str(jobs), "--quiet"), cwd=folder / f"sites{count}"
             )
             start = time.perf_counter()
             _, status, usage = os.wait4(process.pid, 0)
@@ -131,6 +103,8 @@ def main() -> None:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         start_up(Path(folder))
+        drift(Path(folder))
+        parsing()
         fleet(Path(folder))
 
 

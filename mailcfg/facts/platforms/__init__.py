@@ -9,7 +9,9 @@ from mailcfg import facts
 
 
 class PostfixFacts(NamedTuple):
-    """How the platform packages Postfix. `chroot` is what its master.cf says for smtpd."""
+    """How the platform packages Postfix. `chroot` is what its master.cf says for smtpd; `packaged_parameters` are the
+    TLS and SASL parameters that its main.cf sets, where that is known.
+    """
 
     version: str
     config_directory: str
@@ -21,6 +23,7 @@ class PostfixFacts(NamedTuple):
     default_table_type: str
     submissions_service: str
     root_group: str
+    packaged_parameters: dict[str, str] = {}
 
 
 class OpensslFacts(NamedTuple):

@@ -1,0 +1,106 @@
+"""`mailcfg drift`: what differs between the policy and the live machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from mailcfg.cli import ExitCode, Failure
+from mailcfg.terminal import add_color, colored
+
+if TYPE_CHECKING:
+    from mailcfg.drift.compare import Comparison
+    from mailcfg.machine import Machine
+
+HELP = "compare the live machine with its policy: silent when in sync, else what differs and where"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from mailcfg import resources
+
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="SITE.toml|BUNDLE",
+        help="a policy or a bundle (default: $MAILCFG_SITE, else /etc/mailcfg/site.toml, else the bundle last applied)",
+    )
+    parser.add_argument("--root", default="/", metavar="DIR", help="the machine's files are below DIR (default: /)")
+    parser.add_argument("--config-dir", metavar="DIR", help="where main.cf lies (default: the platform's)")
+    formats = resources.modules("reports/drift")
+    parser.add_argument("--format", choices=formats, default="text", help="how to tell it (default: text)")
+    parser.add_argument("--diff", action="store_const", const="diff", dest="format", help="short for --format diff")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write there, in one step, instead of standard output")
+    parser.add_argument("--no-cache", action="store_true", help="compare even if nothing changed since the last run")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what could not be read")
+    add_color(parser)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Compare, report, and remember for the next run that all was in sync."""
+    import time
+
+    from mailcfg import host, memory, remember, target
+    from mailcfg.machine import Machine, Unreadable
+    from mailcfg.reports.text import clean
+
+    if not host.is_directory(arguments.root):
+        raise Failure(f"--root {arguments.root}: there is no such directory")
+    if arguments.config_dir is not None and not arguments.config_dir.startswith("/"):
+        raise Failure(f"--config-dir {arguments.config_dir}: write the path on the machine, from its slash on")
+    asked = memory.Request(arguments.target, arguments.root, arguments.config_dir)
+    files, live = Machine(), Machine(arguments.root)
+    try:
+        path = target.named(arguments.target, live)
+    except Unreadable as error:
+        raise Failure(str(error)) from None
+    comparison = _compare(arguments, path, files, live, time.time())
+    report = comparison.report
+    for each in report.unknown if comparison.wanted else ():
+        place = f"{each.file}:{each.line}" if each.line else each.file
+        print(f"mailcfg: {clean(place)}: {clean(each.reason)}", file=sys.stderr)
+    _write(arguments, comparison)
+    if report.status == "in-sync" and not arguments.no_cache:
+        remember.remember(asked, files, live, remember.FOREVER if report.until is None else report.until)
+    return {"in-sync": ExitCode.AGREES, "drift": ExitCode.FINDINGS}.get(report.status, ExitCode.COULD_NOT_TELL)
+
+
+def _compare(arguments: argparse.Namespace, path: str, files: Machine, live: Machine, now: float) -> Comparison:
+    """Hold the machine against what is wanted of it. What is wrong with the policy or the bundle is told here."""
+    from mailcfg import target
+    from mailcfg.desired import moved
+    from mailcfg.drift.compare import compare, nothing_known
+    from mailcfg.drift.difference import Unknown
+    from mailcfg.machine import Unreadable
+    from mailcfg.problem import PolicyError
+    from mailcfg.remember import Facts
+
+    facts = None if arguments.no_cache else Facts()
+    try:
+        wanted = target.load(path, files)
+    except PolicyError as error:
+        from mailcfg.reports import text
+
+        print(text.findings(error.findings, color=colored(arguments.color)), file=sys.stderr)
+        unknown = [Unknown(each.location.file, each.location.line or None, each.message) for each in error.findings]
+    except (Unreadable, Failure) as error:
+        print(f"mailcfg: {error}", file=sys.stderr)
+        unknown = [Unknown(path, None, str(error))]
+    else:
+        return compare(moved(wanted, arguments.config_dir) if arguments.config_dir else wanted, live, now, facts)
+    return nothing_known(target.stem(path), unknown, now)
+
+
+def _write(arguments: argparse.Namespace, comparison: Comparison) -> None:
+    from importlib import import_module
+
+    from mailcfg import host
+
+    color = colored(arguments.color, sys.stdout) if arguments.output is None else arguments.color == "always"
+    render = import_module(f"mailcfg.reports.drift.{arguments.format}").render
+    text: str = render(comparison, color)
+    if arguments.output is not None:
+        host.replace(arguments.output, text.encode(errors="surrogateescape"))
+    elif not arguments.quiet:
+        sys.stdout.write(text)

@@ -1,0 +1,176 @@
+"""Files: modes and owners of all that the policy places, and the content of those without a format of their own."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mailcfg.configuration import Origin
+from mailcfg.desired import Target
+from mailcfg.drift.explain import differences
+from mailcfg.drift.parameters import wins_over
+from mailcfg.drift.secrets import masked, shown
+from mailcfg.drift.view import View
+from mailcfg.machine import File, Unreadable
+
+SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*[=:]\s*(.*?)\s*")
+"""A line of the shell or of a daemon's settings: a name, and its value behind an equals sign or a colon."""
+
+
+def compare_files(view: View) -> None:
+    """Hold every file of the policy against the machine's."""
+    told = {view.main_path, view.master_path, *(each.path for each in view.configuration.sasl)}
+    for target in view.wanted.targets:
+        try:
+            found = view.look(target.path)
+        except Unreadable:
+            continue
+        if found is None:
+            if target.path not in told:
+                view.differs(
+                    "missing", target.path, "", "present", None, "error", origin=_origin(view, target),
+                    explanation=["there is no such file"],
+                )  # fmt: skip
+            continue
+        compare_status(view, target.path, found, target.mode, target.group, _origin(view, target))
+        if target.content is not None:
+            _compare_content(view, target, found)
+
+
+def compare_status(
+    view: View,
+    path: str,
+    found: File,
+    mode: int,
+    group: str,
+    origin: Origin | None,
+    *,
+    at_most: bool = False,
+    owned: bool = True,
+) -> None:
+    """Tell another mode or owner. `at_most`: fewer permissions are as good. An empty `group`: any will do; not `owned`:
+    any user will do.
+    """
+    differs = found.mode & ~mode if at_most else found.mode != mode
+    if differs:
+        more = found.mode & ~mode & 0o077
+        effects = []
+        if more & 0o022:
+            effects.append(f"{_who(more & 0o022)} can change {path}")
+        if more & 0o044:
+            effects.append(f"{_who(more & 0o044)} can read {path}")
+        view.differs(
+            "mode", path, "", f"{mode:04o}", f"{found.mode:04o}", "error" if more else "warning",
+            origin=origin, effects=effects,
+        )  # fmt: skip
+    if not owned:
+        return
+    wanted, owner = "root", view.owner(found.uid)
+    fine = found.uid in view.root_users
+    if group:
+        wanted, owner = f"{wanted}:{group}", f"{owner}:{view.group(found.gid)}"
+        fine = fine and view.is_group(found.gid, group)
+    if not fine:
+        view.differs("owner", path, "", wanted, owner, "error", origin=origin)
+
+
+def _who(bits: int) -> str:
+    return "every user of the machine" if bits & 0o007 else "the file's group"
+
+
+def _origin(view: View, target: Target) -> Origin | None:
+    """Why the policy has the file."""
+    for file in view.configuration.files:
+        if file.target == target.path:
+            return file.origin
+    for certificate in view.configuration.certificates:
+        if certificate.deploy_hook == target.path:
+            return certificate.origin
+    for sasl in view.configuration.sasl:
+        if sasl.path == target.path and sasl.settings:
+            return sasl.settings[0].origin
+    return None
+
+
+class Line(NamedTuple):
+    """A line that means something: its number, its text, and its setting if it is one."""
+
+    number: int
+    text: str
+    name: str
+    value: str
+
+
+def meaningful(text: str) -> list[Line]:
+    """Lines without blank ones and comments."""
+    found: list[Line] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith(("#", ";")):
+            continue
+        match = SETTING.fullmatch(line)
+        name, value = (match[1], _unquoted(match[2])) if match else ("", "")
+        found.append(Line(number, " ".join(stripped.split()), name, value))
+    return found
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" and value[0] not in value[1:-1]:
+        value = value[1:-1]
+    return " ".join(value.split())
+
+
+def _compare_content(view: View, target: Target, found: File) -> None:
+    assert target.content is not None
+    wanted, live = meaningful(target.content), meaningful(found.data.decode(errors="surrogateescape"))
+    script = target.content.startswith("#!")
+    if not script and all(line.name for line in wanted) and all(line.name for line in live):
+        _compare_settings(view, target, wanted, live)
+        return
+    one, other = [line.text for line in wanted], [line.text for line in live]
+    if target.ownership == "part":
+        lacking = [line for line in wanted if line.text not in other]
+        if lacking:
+            texts = masked([line.text for line in lacking])
+            view.differs("missing", target.path, "", "\n".join(texts), None, "error", origin=_origin(view, target))
+        return
+    if one == other:
+        return
+    first = next((line for line, text in zip(live, one, strict=False) if line.text != text), None)
+    line = first or (live[len(one)] if len(live) > len(one) else live[-1] if live else None)
+    view.differs(
+        "changed", target.path, "", f"{len(one)} lines", f"{len(other)} lines", "error",
+        line=line.number if line else None, origin=_origin(view, target),
+        explanation=differences(masked(one), masked(other)),
+    )  # fmt: skip
+
+
+def _compare_settings(view: View, target: Target, wanted: list[Line], live: list[Line]) -> None:
+    """A file of settings, of which the last of a name holds, as in a shell."""
+    origin = _origin(view, target)
+    effective = {line.name: line for line in live}
+    numbers: dict[str, list[int]] = {}
+    for line in live:
+        numbers.setdefault(line.name, []).append(line.number)
+    for line in wanted:
+        there = effective.get(line.name)
+        if there is None:
+            view.differs("missing", target.path, line.name, shown(line.name, line.value), None, "error", origin=origin)
+            continue
+        earlier = numbers[line.name][:-1]
+        if there.value == line.value and not earlier:
+            continue
+        view.differs(
+            "duplicate" if earlier else "changed", target.path, line.name, shown(line.name, line.value),
+            shown(line.name, there.value), "error" if there.value != line.value else "info",
+            line=there.number, origin=origin,
+            explanation=wins_over(there.number, earlier),
+        )  # fmt: skip
+    if target.ownership == "part":
+        return
+    declared = {line.name for line in wanted}
+    for name, there in effective.items():
+        if name not in declared:
+            view.differs(
+                "extra", target.path, name, None, shown(name, there.value), "warning", line=there.number, origin=origin
+            )

@@ -1,0 +1,67 @@
+"""Tables and databases that the policy names: whether they are there, and who can read those with passwords."""
+
+from __future__ import annotations
+
+import re
+
+from mailcfg.configuration import Setting
+from mailcfg.drift.files import compare_status
+from mailcfg.drift.view import View
+from mailcfg.machine import Unreadable
+
+INDEXES = {
+    "hash": (".db",),
+    "btree": (".db",),
+    "lmdb": (".lmdb",),
+    "cdb": (".cdb",),
+    "dbm": (".dir", ".pag"),
+    "sdbm": (".dir", ".pag"),
+}
+"""What postmap(1) adds to the name of a table, by type (DATABASE_README)."""
+
+PLAIN = ("texthash", "regexp", "pcre", "cidr", "pipemap", "unionmap", "ldap", "mysql", "pgsql", "sqlite", "mongodb")
+"""Types whose file is read as it is."""
+
+_TABLE = re.compile(r"(?:proxy:)?([a-z]+):(/[^\s,{}]+)")
+
+
+def compare_maps(view: View) -> None:
+    """Look at every table and database that a managed setting names."""
+    for setting in view.configuration.parameters:
+        if setting.name.endswith(("_maps", "_database", "_map")) and "cache" not in setting.name:
+            _tables(view, setting)
+    for service in view.configuration.services:
+        for setting in service.overrides:
+            if setting.name.endswith(("_maps", "_map")):
+                _tables(view, setting)
+    for sasl in view.configuration.sasl:
+        for setting in sasl.settings:
+            if setting.name == "sasldb_path":
+                _look(view, setting.value, setting, secret=0o660)
+
+
+def _tables(view: View, setting: Setting) -> None:
+    for match in _TABLE.finditer(setting.value):
+        kind, path = match[1], match[2]
+        secret = 0o600 if "password" in setting.name else None
+        if kind in INDEXES:
+            # Postfix reads only the index; the source is what people edit, and holds the same.
+            _look(view, path, setting, secret=secret)
+            for ending in INDEXES[kind]:
+                _look(view, path + ending, setting, secret=secret)
+        elif kind in PLAIN:
+            _look(view, path, setting, secret=secret)
+
+
+def _look(view: View, path: str, setting: Setting, *, secret: int | None) -> None:
+    try:
+        found = view.look(path, content=False)
+    except Unreadable:
+        return
+    if found is None:
+        view.differs(
+            "missing", path, setting.name, "present", None, "error", origin=setting.origin,
+            explanation=["there is no such file"],
+        )  # fmt: skip
+        return
+    compare_status(view, path, found, secret if secret is not None else 0o755, "", setting.origin, at_most=True)

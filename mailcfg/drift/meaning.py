@@ -1,0 +1,99 @@
+"""Whether two spellings of a value mean the same to Postfix or to Cyrus SASL."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mailcfg.facts.guidelines import PROTOCOLS, RANGES_SINCE
+from mailcfg.facts.version import Version
+
+_LEVELS = ("security_level", "tls_ciphers", "tls_mandatory_ciphers", "tls_client_level")
+"""Ends of the names of parameters whose words Postfix reads in either case (name_code(3) without a flag)."""
+
+_SETS = ("exclude_ciphers", "security_options", "ssl_options", "disable_workarounds", "per_site_options")
+"""Ends of the names of lists whose order has no meaning."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def same(name: str, kind: str, one: str, other: str, postfix: Version) -> bool:
+    """Whether two values of a parameter mean the same. `kind` is the catalogue's; macros are expanded already."""
+    if one.split() == other.split():
+        return True
+    return bool(canonical(name, kind, one, postfix) == canonical(name, kind, other, postfix))
+
+
+def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
+    """A value in a form that is equal for all its spellings, and differs from that of any other meaning."""
+    words = [word for word in re.split(r"[\s,]+", value) if word]
+    text = " ".join(value.split())
+    if name.endswith("_protocols") and "tls" in name:
+        versions = protocols(value, postfix)
+        return text if versions is None else versions
+    if kind == "bool":
+        return text.lower() if text.lower() in ("yes", "no") else text
+    if name.endswith(_LEVELS):
+        return text.lower()
+    if name.endswith(_SETS):
+        return frozenset(words)
+    if name.endswith("_mechanism_filter"):
+        # The first match decides, so that order counts as soon as something is excluded.
+        return tuple(words) if any("!" in word or ":" in word or "/" in word for word in words) else frozenset(words)
+    if name.endswith("cipherlist"):
+        return tuple(part for part in re.split(r"[\s,:]+", value) if part)
+    if kind == "list" and "{" not in value:
+        return tuple(words)
+    if kind == "time" and re.fullmatch(r"\d+[smhdw]", text):
+        return int(text[:-1]) * _SECONDS[text[-1]]
+    if kind == "integer" and text.isdecimal():
+        return int(text)
+    return text
+
+
+def protocols(value: str, postfix: Version) -> frozenset[str] | None:
+    """The protocol versions that a list such as `!SSLv2, !SSLv3` or `>=TLSv1.2` leaves on; None where Postfix refuses
+    it, and so turns TLS off. Inclusions exclude all that is not named (measured, E5); SSLv2 is gone from every OpenSSL
+    that is supported, and not counted. Source: postconf(5), smtpd_tls_protocols.
+    """
+    known = {version.lower(): index for index, version in enumerate(PROTOCOLS)}
+    included: set[int] = set()
+    excluded: set[int] = set()
+    lowest, highest = 0, len(PROTOCOLS) - 1
+    for word in re.split(r"[\s,:]+", value.lower()):
+        if not word:
+            continue
+        name = word.lstrip("!<>=")
+        index = known.get(name)
+        if index is None:
+            return None
+        match word[: len(word) - len(name)]:
+            case "":
+                included.add(index)
+            case "!":
+                excluded.add(index)
+            case ">=" if postfix.series >= RANGES_SINCE:
+                lowest = index
+            case "<=" if postfix.series >= RANGES_SINCE:
+                highest = index
+            case _:
+                return None
+    left = included or set(range(len(PROTOCOLS)))
+    return frozenset(
+        PROTOCOLS[index] for index in left - excluded if lowest <= index <= highest and PROTOCOLS[index] != "SSLv2"
+    )
+
+
+def same_sasl(name: str, one: str, other: str) -> bool:
+    """Whether two values of a setting in smtpd.conf mean the same to libsasl."""
+    if one.split() == other.split():
+        return True
+    if name == "mech_list":
+        return set(one.upper().split()) == set(other.upper().split())
+    if one.lower() in _TRUE | _FALSE and other.lower() in _TRUE | _FALSE:
+        return (one.lower() in _TRUE) == (other.lower() in _TRUE)
+    return False
+
+
+_TRUE = frozenset({"yes", "on", "true", "1"})
+_FALSE = frozenset({"no", "off", "false", "0"})

@@ -1,0 +1,111 @@
+"""main.cf: managed parameters, and TLS and SASL parameters that nobody declared."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mailcfg.configuration import Setting
+from mailcfg.drift.explain import in_words
+from mailcfg.drift.meaning import same
+from mailcfg.drift.secrets import shown
+from mailcfg.drift.view import View
+from mailcfg.facts.platforms import platform
+from mailcfg.formats.macro import MacroError
+
+
+def compare_parameters(view: View) -> None:
+    """Hold main.cf against the policy's parameters."""
+    live = view.live.main
+    if view.is_unknown(view.main_path):
+        return
+    if live is None:
+        view.differs("missing", view.main_path, "", "present", None, "error", explanation=["there is no such file"])
+        return
+    lines: dict[str, list[int]] = {}
+    for entry in live.entries:
+        lines.setdefault(entry.name, []).append(entry.line)
+    effective = live.effective()
+    for setting in view.configuration.parameters:
+        found = effective.get(setting.name)
+        if found is None:
+            _missing(view, setting)
+            continue
+        agrees = means_the_same(view, setting.name, setting.value, found.value)
+        earlier = lines[setting.name][:-1]
+        if agrees and not earlier:
+            continue
+        words = in_words(setting.name, setting.value, found.value, view.postfix) if not agrees else ()
+        words = (*wins_over(found.line, earlier), *words)
+        view.differs(
+            "duplicate" if earlier else "changed",
+            view.main_path,
+            setting.name,
+            shown(setting.name, setting.value),
+            shown(setting.name, found.value),
+            weight(setting.name) if not agrees else "info",
+            line=found.line,
+            origin=setting.origin,
+            explanation=words,
+        )
+    declared = {setting.name for setting in view.configuration.parameters}
+    packaged = platform(view.configuration.platform).postfix.packaged_parameters
+    for entry in effective.values():
+        if entry.name in declared or not concerns(entry.name) or is_default(view, entry.name, entry.value):
+            continue
+        if entry.name in packaged and means_the_same(view, entry.name, packaged[entry.name], entry.value):
+            continue
+        view.differs(
+            "extra", view.main_path, entry.name, None, shown(entry.name, entry.value), "warning", line=entry.line
+        )
+
+
+def _missing(view: View, setting: Setting) -> None:
+    default = is_default(view, setting.name, setting.value)
+    view.differs(
+        "missing",
+        view.main_path,
+        setting.name,
+        shown(setting.name, setting.value),
+        None,
+        "info" if default else weight(setting.name),
+        origin=setting.origin,
+        explanation=["Postfix's own default means the same"] if default else (),
+    )
+
+
+def wins_over(line: int, others: list[int]) -> tuple[str, ...]:
+    """Which of several lines of one name holds, in words; nothing where there is only one."""
+    return (f"line {line} wins over line {', '.join(map(str, others))}",) if others else ()
+
+
+def concerns(name: str) -> bool:
+    """Whether a parameter is about TLS or SASL."""
+    return "tls" in name or "sasl" in name
+
+
+def weight(name: str) -> Literal["error", "warning"]:
+    """How grave it is when a managed parameter has another value."""
+    return "error" if concerns(name) and "loglevel" not in name else "warning"
+
+
+def means_the_same(view: View, name: str, desired: str, live: str, overrides: dict[str, str] | None = None) -> bool:
+    """Whether two values of a parameter are one to Postfix, on this machine. `overrides` are those of the service."""
+    if desired.split() == live.split():
+        return True
+    try:
+        one, other = view.wanted_values.expand(desired, overrides), view.values.expand(live, overrides)
+    except MacroError:
+        return False
+    from mailcfg.facts.parameters import catalogue
+
+    parameter = catalogue().get(name)
+    return same(name, parameter.kind if parameter else "string", one, other, view.postfix)
+
+
+def is_default(view: View, name: str, value: str) -> bool:
+    """Whether a value is what Postfix takes without it."""
+    from mailcfg.facts.parameters import catalogue
+
+    parameter = catalogue().get(name)
+    default = parameter.default_in(view.postfix) if parameter else None
+    return default is not None and means_the_same(view, name, default, value)

@@ -1,0 +1,197 @@
+"""The door through which a live machine is read: files, modes and owners under a root, and what has been seen there.
+
+It stands apart from `host` because cron pays for its import: it needs nothing that a bare interpreter has not.
+"""
+
+import os
+import stat
+
+LIMIT = 32 * 1024 * 1024
+"""Bytes beyond which no file of a mail host's configuration goes; one that does is a device in disguise."""
+
+MOST_LINKS = 40
+"""How many links Linux follows in one path."""
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+ABSENT = "-"
+"""What an observation says of a path that leads to nothing."""
+
+
+class Unreadable(Exception):
+    """Something is there and could not be read. `path` is its path on the machine, `reason` says why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class File:
+    """A file as it was found: its bytes (empty where only its status was asked for), permission bits and owners."""
+
+    __slots__ = ("data", "gid", "mode", "uid")
+
+    def __init__(self, data: bytes, mode: int, uid: int, gid: int) -> None:
+        self.data = data
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+
+
+class Machine:
+    """The machine below a directory. Paths are those of the machine itself, absolute.
+
+    Links are followed as the machine would follow them: an absolute one starts at the root. One that leads out of the
+    root is refused. `seen` gathers every observation as a line, so that a later run can tell whether all is as it was.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = os.path.realpath(root).rstrip("/")
+        self._owners: tuple[int, int] | None = None
+        self.seen: dict[str, str] = {}
+
+    @property
+    def owners(self) -> tuple[int, int]:
+        """The user and group that stand for root's: those of the root directory, since a copy that somebody without
+        privileges made of a machine's files belongs to them throughout.
+        """
+        if self._owners is None:
+            status = os.stat(self.root or "/")
+            self._owners = (status.st_uid, status.st_gid)
+        return self._owners
+
+    def look(self, path: str, *, content: bool = True) -> File | None:
+        """The file at a path, or None where there is none. Raises Unreadable for all that is neither.
+
+        With `content` false a directory is fine too, and nothing is opened.
+        """
+        found = self._look(path, content)
+        self.seen[path if content else f"{path}/."] = observation(found, content=content)
+        return found
+
+    def _look(self, path: str, content: bool) -> File | None:
+        try:
+            real = self._real(path)
+            if real is None:
+                return None
+            status = os.stat(real, follow_symlinks=False)
+            kind = stat.S_IFMT(status.st_mode)
+            if kind != stat.S_IFREG and (content or kind != stat.S_IFDIR):
+                # A device is not even opened: that alone can have an effect.
+                raise Unreadable(path, f"is {_KINDS.get(kind, 'something else')}, not a file")
+            data = b""
+            if content:
+                data, status = self._read(path, real)
+        except OSError as error:
+            raise Unreadable(path, error.strerror or str(error)) from None
+        except ValueError:
+            raise Unreadable(path, "its name holds a NUL") from None
+        return File(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+    def _read(self, path: str, real: str) -> tuple[bytes, os.stat_result]:
+        # Not to wait for whoever writes into a FIFO that has taken the file's place since.
+        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable(path, "is not a file any more")
+            if self.root and not self._inside(handle, real):
+                raise Unreadable(path, "a link out of the root has taken its place")
+            # Some files have no size, and one that is written to has another by now: what counts is what is read.
+            parts: list[bytes] = []
+            left = LIMIT + 1
+            while status.st_size <= LIMIT and left and (part := os.read(handle, min(left, status.st_size + 65536))):
+                parts.append(part)
+                left -= len(part)
+            if status.st_size > LIMIT or not left:
+                raise Unreadable(path, f"is larger than {LIMIT // 1024 // 1024} MiB")
+            return b"".join(parts), status
+        finally:
+            os.close(handle)
+
+    @staticmethod
+    def _inside(handle: int, real: str) -> bool:
+        """Whether an open file is where its path was resolved to; taken for granted where the system cannot tell."""
+        try:
+            return os.readlink(f"/proc/self/fd/{handle}") == real
+        except OSError:
+            return True
+
+    def _real(self, path: str) -> str | None:
+        """The path with all links followed inside the root, or None where it leads to nothing without any link."""
+        waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        here: list[str] = []
+        links = 0
+        link = ""
+        while waiting:
+            part = waiting.pop()
+            if part == ".":
+                continue
+            if part == "..":
+                if not here and self.root:
+                    raise Unreadable(path, f"the link {link or path} leads out of the root")
+                del here[-1:]
+                continue
+            place = f"{self.root}/{'/'.join([*here, part])}"
+            try:
+                target = os.readlink(place)
+            except FileNotFoundError:
+                if link:
+                    raise Unreadable(path, f"the link {link} leads to nothing{self._elsewhere(link)}") from None
+                return None
+            except OSError as error:
+                if error.errno != 22:  # EINVAL: it is there and no link.
+                    raise
+                here.append(part)
+                continue
+            links += 1
+            if links > MOST_LINKS:
+                raise Unreadable(path, "its links lead in a circle")
+            link = f"/{'/'.join([*here, part])}"
+            if target.startswith("/"):
+                here = []
+            waiting += [step for step in reversed(target.split("/")) if step]
+        return f"{self.root}/{'/'.join(here)}"
+
+    def _elsewhere(self, link: str) -> str:
+        """Say so when a link leads to something that is on this machine, but not under the root."""
+        if not self.root:
+            return ""
+        target = os.readlink(self.root + link)
+        return f" under the root ({target})" if target.startswith("/") and os.path.lexists(target) else ""
+
+
+def observation(found: File | None, *, content: bool = True) -> str:
+    """What was seen at a path, in one word: equal words, equal bytes, mode and owners."""
+    if found is None:
+        return ABSENT
+    status = f"{found.mode:o}:{found.uid}:{found.gid}"
+    return f"{digest(found.data)}:{status}" if content else status
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal, by Python's own code: for some kilobytes, to load OpenSSL's costs more than it saves."""
+    found: str = _sha256(data).hexdigest()
+    return found
+
+
+def _implementation():  # type: ignore[no-untyped-def]
+    """The one of this Python: _sha2 from 3.12 on, _sha256 before, hashlib where the builder left both out."""
+    for name in ("_sha2", "_sha256"):
+        try:
+            return __import__(name).sha256
+        except ImportError:
+            continue
+    import hashlib
+
+    return hashlib.sha256
+
+
+_sha256 = _implementation()  # type: ignore[no-untyped-call]
