@@ -122,6 +122,10 @@ def _unquoted(value: str) -> str:
 
 def _compare_content(view: View, target: Target, found: File) -> None:
     assert target.content is not None
+    directory = view.platform.sasl.dovecot_directory
+    if directory and target.path.startswith(f"{directory}/"):
+        _compare_dovecot(view, target, found)
+        return
     wanted, live = meaningful(target.content), meaningful(found.data.decode(errors="surrogateescape"))
     script = target.content.startswith("#!")
     if not script and all(line.name for line in wanted) and all(line.name for line in live):
@@ -143,6 +147,23 @@ def _compare_content(view: View, target: Target, found: File) -> None:
         line=line.number if line else None, origin=_origin(view, target),
         explanation=differences(masked(one), masked(other)),
     )  # fmt: skip
+
+
+def _compare_dovecot(view: View, target: Target, found: File) -> None:
+    """A file of Dovecot's: its settings by the sections they stand in."""
+    from mailcfg.formats import dovecot
+
+    assert target.content is not None
+    wanted, live = dovecot.parse(target.content.encode()), dovecot.parse(found.data)
+    refused = [problem for problem in live.problems if problem.fatal]
+    for problem in refused:
+        view.unknown(target.path, problem.message, problem.line)
+    if not refused:
+        one, other = (
+            [Line(entry.line, "", " > ".join(entry.path), entry.value) for entry in side.entries]
+            for side in (wanted, live)
+        )
+        _compare_settings(view, target, one, other)
 
 
 def _compare_settings(view: View, target: Target, wanted: list[Line], live: list[Line]) -> None:

@@ -9,7 +9,6 @@ from mailcfg.drift.explain import in_words
 from mailcfg.drift.meaning import same
 from mailcfg.drift.secrets import shown
 from mailcfg.drift.view import View
-from mailcfg.facts.platforms import platform
 from mailcfg.formats.macro import MacroError
 
 
@@ -48,7 +47,7 @@ def compare_parameters(view: View) -> None:
             explanation=words,
         )
     declared = {setting.name for setting in view.configuration.parameters}
-    packaged = platform(view.configuration.platform).postfix.packaged_parameters
+    packaged = view.platform.postfix.packaged_parameters
     for entry in effective.values():
         if entry.name in declared or not concerns(entry.name) or is_default(view, entry.name, entry.value):
             continue

@@ -40,7 +40,8 @@ class View:
             directory,
             postfix,
         )
-        self.root_group = platform(self.configuration.platform).postfix.root_group
+        self.platform = platform(self.configuration.platform)
+        self.root_group = self.platform.postfix.root_group
         self.root_users = {ROOT, door.owners[0]}
         self.files: dict[str, bytes] = {}
         self._differences: list[Difference] = []

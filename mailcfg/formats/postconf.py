@@ -156,10 +156,16 @@ def settings(
 
 
 def services(
-    master: bytes | None, postfix: Version, *, main: bytes | None = b"", directory: str = DIRECTORY
+    master: bytes | None,
+    postfix: Version,
+    *,
+    main: bytes | None = b"",
+    directory: str = DIRECTORY,
+    host: Mapping[str, str] | None = None,
+    read: Read | None = None,
 ) -> Printed:
     """What `postconf -M` prints: every service in one line."""
-    run = _Run(postfix, directory, {}, None)
+    run = _Run(postfix, directory, host or {}, read)
     try:
         run.read_master(master, needed=True)
         run.read_main(main)
@@ -171,9 +177,17 @@ def services(
     return Printed(output, tuple(run.warnings), None)
 
 
-def overrides(main: bytes | None, master: bytes | None, postfix: Version, *, directory: str = DIRECTORY) -> Printed:
+def overrides(
+    main: bytes | None,
+    master: bytes | None,
+    postfix: Version,
+    *,
+    directory: str = DIRECTORY,
+    host: Mapping[str, str] | None = None,
+    read: Read | None = None,
+) -> Printed:
     """What `postconf -P` prints: the parameters that services set with -o."""
-    run = _Run(postfix, directory, {}, None)
+    run = _Run(postfix, directory, host or {}, read)
     try:
         run.read_master(master, needed=True)
         run.read_main(main)

@@ -372,6 +372,23 @@ def test_smtpd_conf_in_a_second_place_that_wins(tmp_path: Path) -> None:
     assert rows[1]["desired"] == "/etc/sasl2/smtpd.conf"
 
 
+def test_dovecots_settings(tmp_path: Path) -> None:
+    lab.needs("postconf", "openssl")
+    machine = place(ROOT / "sites/dovecot.toml", tmp_path)
+    path = "/etc/dovecot/conf.d/99-mailcfg.conf"
+    machine.write(path, machine.read(path).replace("    mode = 0660", "  # the socket\n  mode=0660") + "\n")
+    silent(machine)
+    line = machine.replace(path, "mode=0660", "mode=0666")
+    row = only(machine)
+    is_row(row, "changed", path, "service auth > unix_listener /var/spool/postfix/private/auth > mode", line, "0666")
+    machine.append(path, "auth_mechanisms = plain\n")
+    assert [each[0] for each in machine.told().rows] == ["changed", "duplicate"]
+    machine.append(path, "}\n")
+    answer = machine.told()
+    assert answer.code == 2
+    assert answer.json["unknown"][0]["file"] == path
+
+
 # --- modes, owners, certificates -------------------------------------------------------------------------------------
 
 
