@@ -45,20 +45,22 @@ def _tables(view: View, setting: Setting) -> None:
         kind, path = match[1], match[2]
         secret = 0o600 if "password" in setting.name else None
         if kind in INDEXES:
-            # Postfix reads only the index; the source is what people edit, and holds the same.
-            _look(view, path, setting, secret=secret)
+            # Postfix reads only the index. Where its source lies beside it, it holds the same secrets.
+            _look(view, path, setting, secret=secret, needed=False)
             for ending in INDEXES[kind]:
                 _look(view, path + ending, setting, secret=secret)
         elif kind in PLAIN:
             _look(view, path, setting, secret=secret)
 
 
-def _look(view: View, path: str, setting: Setting, *, secret: int | None) -> None:
+def _look(view: View, path: str, setting: Setting, *, secret: int | None, needed: bool = True) -> None:
     try:
         found = view.look(path, content=False)
     except Unreadable:
         return
     if found is None:
+        if not needed:
+            return
         view.differs(
             "missing", path, setting.name, "present", None, "error", origin=setting.origin,
             explanation=["there is no such file"],

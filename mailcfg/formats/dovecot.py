@@ -120,8 +120,8 @@ class _Reader:
         self.take = self.entries.append
         self.open: list[_Section] = [_Section((), 0, False)]
         self.nameless: dict[tuple[str, ...], int] = {}
-        self.expands = False
-        self.values: dict[tuple[str, ...], str] = {}
+        self.values: dict[str, str] = {}
+        self.seen = 0
         self.room = EXPANDED
 
     def warn(self, line: int, message: str) -> None:
@@ -139,7 +139,7 @@ class _Reader:
             if not key:
                 return self.refuse(last, "Missing key name ('=' at the beginning of line)")
             value = rest.lstrip(BLANKS)
-            if self.expands or b"/" in key or value.startswith(_SPECIAL):
+            if value.startswith(_SPECIAL) or b"/" in key or b"$" in value:
                 self.setting(key, value, first)
             else:
                 path = (*self.open[-1].path, key.decode("utf-8", "surrogateescape"))
@@ -155,10 +155,10 @@ class _Reader:
             self.warn(first, f"{key.decode()} {_text(rest)} is not followed")
             return True
         if rest.startswith(b"{"):
-            name, rest = b"", rest
+            name = b""
         elif rest.startswith(b'"'):
-            name, closed, rest = rest[1:].partition(b'"')
-            name, rest = _unescaped(name), rest.lstrip(BLANKS) if closed else b""
+            name, _, rest = rest[1:].partition(b'"')
+            name, rest = _unescaped(name), rest.lstrip(BLANKS)
         else:
             name, rest = _word(rest)
         if not rest.startswith(b"{"):
@@ -191,44 +191,51 @@ class _Reader:
         path = (*self.open[-1].path, *_steps(key))
         if b"/" in key and any(each.isdigit() for each in key.split(b"/")):
             self.warn(line, f"{_text(key)} has a section by its number, which this file does not tell")
-        text = self.special(path, key, value, line) if value.startswith(_SPECIAL) else _text(value)
-        self.take(Entry(path, text, line))
-        if self.expands:
-            self.values[path] = text
-
-    def special(self, path: tuple[str, ...], key: bytes, value: bytes, line: int) -> str:
-        """A value in quotes, or one that stands elsewhere."""
         if value.startswith(b"<"):
             self.warn(line, f"the value of {path[-1]} stands in another file")
-            return f"<{_text(value[1:].lstrip(BLANKS))}"
-        if value.startswith(b"$"):
-            return self.expanded(path, key, value, line)
-        return _text(_unescaped(value[1:-1]) if value[-1:] == value[:1] else value)
+            text = f"<{_text(value[1:].lstrip(BLANKS))}"
+        elif value.startswith(_QUOTES):
+            text = _text(_unescaped(value[1:-1]) if value[-1:] == value[:1] else value)
+        elif b"$" in value:
+            text = self.expanded(path[-1], value, line)
+        else:
+            text = _text(value)
+        self.take(Entry(path, text, line))
 
-    def expanded(self, path: tuple[str, ...], key: bytes, value: bytes, line: int) -> str:
-        """A value that begins with that of another setting, or with its own former one."""
-        name, blank, rest = value[1:].partition(b" ")
-        if not self.expands:
-            self.expands = True
-            self.values = {entry.path: entry.value for entry in self.entries}
-        source = path if name == key else () if self.open[-1].filters else _steps(name)
-        former = self.values.get(source)
-        if former is None:
-            self.warn(line, f"the value of {path[-1]} begins with that of {_text(name)}, which this file does not set")
-            return _text(value)
-        text = former + _text(blank + rest)
-        self.room -= len(text)
-        if self.room < 0:
-            self.warn(line, f"the value of {path[-1]} is too long to be put together")
-            return _text(value)
-        return text
+    def expanded(self, name: str, value: bytes, line: int) -> str:
+        """A value with those of other settings in it, `$auth_mechanisms login`: each a word of its own (measured).
+
+        Dovecot looks a name up outside of all sections, and in a filter in a way of its own.
+        """
+        while self.seen < len(self.entries):
+            entry = self.entries[self.seen]
+            self.seen += 1
+            if len(entry.path) == 1:
+                self.values[entry.path[0]] = entry.value
+        first, *others = value.split(b" ")
+        words = [_text(word) for word in (first, *filter(None, (other.lstrip(BLANKS) for other in others)))]
+        for index, word in enumerate(words):
+            if not word.startswith("$"):
+                continue
+            known = None if self.open[-1].filters else self.values.get(word[1:])
+            if known is None:
+                self.warn(line, f"the value of {name} has that of {word} in it, which this file does not tell")
+                continue
+            self.room -= len(known)
+            if self.room < 0:
+                self.warn(line, f"the value of {name} is too long to be put together")
+                break
+            words[index] = known
+        return " ".join(words)
 
     def end(self) -> None:
         if len(self.open) > 1:
             self.refuse(self.open[-1].line, "Missing '}'")
 
 
-_SPECIAL = (b'"', b"'", b"<", b"$")
+_QUOTES = (b'"', b"'")
+
+_SPECIAL = (*_QUOTES, b"<")
 
 _INCLUDES = (b"!include", b"!include_try")
 

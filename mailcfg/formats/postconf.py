@@ -98,6 +98,15 @@ _DEPRECATED: dict[str, tuple[tuple[int, int], str]] = {
 _DEPRECATION_README = "See https://www.postfix.org/DEPRECATION_README.html for details"
 
 _SEPARATORS = frozenset(", \t\r\n")
+_COMPUTED = ("mydomain", "myhostname", "mynetworks")
+_NO_DOMAIN = "localdomain"
+_NETWORK_WORDS: dict[str, tuple[str, ...]] = {
+    "inet_interfaces": (),
+    "mynetworks_style": ("class", "subnet", "host"),
+    "inet_protocols": ("all", "ipv4", "ipv6"),
+}
+"""What postconf looks at for the default of mynetworks, in its order, and the words that each can hold (measured)."""
+
 _COLUMNS = (0, 11, 17, 25, 33, 41, 49, 57)
 """Where `postconf -M` has the columns of a service."""
 
@@ -139,8 +148,8 @@ def settings(
 ) -> Printed:
     """What `postconf -n` prints, or with `expand` `postconf -nx`. A file that is absent is None.
 
-    `host` has the defaults that depend on the machine (`myhostname`, `mynetworks`): others are taken for empty. Without
-    `read`, files with the settings of tables are not looked at.
+    `host` has what depends on the machine: its `hostname`, the default of `mynetworks`. Without it they are empty, and
+    without `read` files with the settings of tables are not looked at.
     """
     run = _Run(postfix, directory, host or {}, read)
     try:
@@ -392,14 +401,42 @@ class _Run:
             return str(self.postfix)
         if name == "process_name":
             return "postconf"
-        if name in self.host:
-            return self.host[name]
-        if name == "mydomain" and "myhostname" in self.main:
-            return self.among(self.main, "main.cf", "myhostname").partition(".")[2] or "localdomain"
+        if name in _COMPUTED:
+            return self.computed(name)
         parameter = catalogue().get(name) if self.builtin[name] else None
         if parameter:
             return parameter.default_in(self.postfix)
         return "" if name in _LEGACY else None
+
+    def computed(self, name: str) -> str:
+        """The default of a parameter that depends on the machine and on others: postconf looks at what is set."""
+        if name == "mynetworks":
+            self.networks()
+            return self.host.get(name, "")
+        if name == "mydomain":
+            host = self.among(self.main, "main.cf", "myhostname") if "myhostname" in self.main else None
+            host = self.computed("myhostname") if host is None else host
+            return host.partition(".")[2] or _NO_DOMAIN
+        host = self.host.get("hostname", "")
+        if not host or "." in host:
+            return host
+        return f"{host}.{self.among(self.main, 'main.cf', 'mydomain') if 'mydomain' in self.main else _NO_DOMAIN}"
+
+    def networks(self) -> None:
+        """Give up where postconf does when it looks for the networks of the machine. Addresses are not looked at."""
+        for name, known in _NETWORK_WORDS.items():
+            if name not in self.main:
+                default = self.default(name) or ""
+                self.expanded(default, None, "main.cf", 0, name)
+                continue
+            value = self.among(self.main, "main.cf", name)
+            words = _tokens(value)
+            if name == "mynetworks_style" and len(words) != 1:
+                raise _Stop(f"bad mynetworks_style value: {value}; specify exactly one value")
+            for word in words:
+                if known and word.lower() not in known:
+                    kind = "mynetworks mask style" if name == "mynetworks_style" else name
+                    raise _Stop(_printable(f'unknown {kind} value "{word}" in "{value}"'))
 
     def register(self) -> None:
         """Find out which names are used, and warn of those that nothing sets."""
@@ -413,6 +450,9 @@ class _Run:
         for service in self.services:
             if service.settings is not None:
                 self.register_settings(service.settings, service)
+        for name in _COMPUTED:
+            if name not in self.main:
+                self.computed(name)
         for name, references in _default_references(self.series).items():
             if name not in self.main and self.builtin[name]:
                 for reference in references:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,10 @@ READ: list[tuple[bytes, dict[str, str]]] = [
     (b"unix_listener/\\sa\\_b\\\\s\\ec/mode = 0660", {"unix_listener /a b\\s=c/mode": "0660"}),
     (b"a/b = c\n//d = e\n", {"a/b": "c", "//d": "e"}),
     (b"a = b\na = $a c\nd = $a e\n", {"a": "b c", "d": "b c e"}),
-    (b"a = $b c\nd = </e f\n", {"a": "$b c", "d": "</e f"}),
+    (b"a = $b c\nd = < \t/e f\n", {"a": "$b c", "d": "</e f"}),
+    (b"a = b\ns x {\n a = c\n a = $a d\n e = $a f\n}", {"a": "b", "s x/a": "b d", "s x/e": "b f"}),
+    (b"a = b\na = c  $a \t $a$a x$a '$a'  $b\n", {"a": "c b $a$a x$a '$a' $b"}),
+    (b"a = b\nlocal x {\n c = $a d\n}", {"a": "b", "local x/c": "$a d"}),
     (b'a = "$b c"\n', {"a": "$b c"}),
     (b"!include conf.d/*.conf\n!include_try x\na = b\n", {"a": "b"}),
 ]
@@ -94,6 +98,17 @@ def test_what_is_read(data: bytes, values: dict[str, str]) -> None:
     conf = parse(data)
     assert {"/".join(path): entry.value for path, entry in conf.effective().items()} == values
     assert not any(problem.fatal for problem in conf.problems)
+
+
+def test_an_entry_knows_its_line() -> None:
+    data = b"# x\na = b\ns x \\\n{\n\n  c = \\\n  d \\\n  e\n\tt y {\n f = g\n}\n}\nh = i"
+    conf = parse(data)
+    assert [entry.line for entry in conf.entries] == [2, 6, 10, 13]
+    for index, entry in enumerate(conf.entries):
+        lines = data.split(b"\n")
+        lines[entry.line - 1] = b"new = value" + (b"\\" if entry.path[-1] == "c" else b"")
+        found = parse(b"\n".join(lines)).entries[index]
+        assert (found.path, found.line) == ((*entry.path[:-1], "new"), entry.line)
 
 
 REFUSED: list[tuple[bytes, int, str]] = [
@@ -124,7 +139,7 @@ TOLD: list[tuple[bytes, int, str]] = [
     (b"\n!include conf.d/*.conf\n", 2, "!include conf.d/*.conf is not followed"),
     (b"!include_try x\n", 1, "!include_try x is not followed"),
     (b"a = <b\n", 1, "the value of a stands in another file"),
-    (b"a = $b c\n", 1, "the value of a begins with that of b, which this file does not set"),
+    (b"a = $b c\n", 1, "the value of a has that of $b in it, which this file does not tell"),
     (b"a = b#c\n", 1, "a # without a blank before it begins a comment"),
     (b"a = b \\\n# c\n", 1, "it is continued by an empty line or a comment, and lost"),
     (b"a = b \\\n", 1, "it is continued by an empty line or a comment, and lost"),
@@ -190,7 +205,9 @@ class Doveconf:
         """Exit status, lines of output, lines of complaint."""
         self.path.write_bytes(data)
         done = subprocess.run(["doveconf", "-c", self.path, *words], capture_output=True, timeout=lab.TIMEOUT)
-        shown = [line for line in done.stdout.split(b"\n")[:-1] if not line.startswith(b"# ")]
+        shown = done.stdout.split(b"\n")[:-1]
+        if "-n" in words:
+            shown = list(dropwhile(lambda line: line.startswith(b"# "), shown))
         return done.returncode, shown, done.stderr.splitlines()
 
     def disagreement(self, data: bytes) -> str:
@@ -311,7 +328,9 @@ TEXT = st.lists(
 ).map("".join)
 QUOTED = TEXT.map(lambda text: '"' + re.sub(r'([\\"])', r"\\\1", text) + '"')
 SINGLE = TEXT.map(lambda text: "'" + text.replace("'", "\\'") + "'")
-VARIABLE = st.sampled_from(NAMES).map(lambda name: f"${name} y")
+VARIABLE = st.sampled_from(NAMES).flatmap(
+    lambda name: st.sampled_from([f"${name} y", f"x  ${name}\t", f"y ${name} \t z"])
+)
 VALUE = st.integers(0, 9).flatmap(
     lambda number: (TEXT, TEXT, TEXT, QUOTED, QUOTED, SINGLE, VARIABLE, *[TEXT] * 3)[number]
 )
@@ -447,6 +466,8 @@ MECHANISMS: list[bytes] = [
     b" = a\nauth_mechanisms = b",
     b" = a\nauth_mechanisms = $auth_mechanisms b",
     b" = a\nauth_realms = $auth_mechanisms b",
+    b" = a\nauth_realms = b  $auth_mechanisms c \t x$auth_mechanisms '$auth_mechanisms'",
+    b" = a\nauth_realms = 'b $auth_mechanisms c",
     b" = a \\\n  b \\\n\tc",
     b" = a\\\nb",
     b" = a \\\n# c\nauth_realms = b",
@@ -472,6 +493,8 @@ SECTIONS: list[bytes] = [
     b'service "auth"{ # x\n unix_listener "a b" {\n user = a\n}\n} # y\n',
     b"service auth {\n unix_listener /a/b {\n user = a\n}\n}\nservice/auth/unix_listener/\\sa\\sb/user = c",
     b"service auth {\n}\nplugin {\n a = b\n}\nplugin/a = c\nplugin {\n d = e\n}",
+    b"auth_realms = b\nplugin {\n a = c\n auth_realms = $auth_realms d\n auth_realms = $auth_realms e\n}",
+    b"plugin {\n a = < /etc/hostname\n}",
     b"service auth\n{\n}",
     b"service auth{\n}",
     b"service auth {}",

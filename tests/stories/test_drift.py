@@ -372,6 +372,34 @@ def test_smtpd_conf_in_a_second_place_that_wins(tmp_path: Path) -> None:
     assert rows[1]["desired"] == "/etc/sasl2/smtpd.conf"
 
 
+def test_the_table_with_the_password(tmp_path: Path) -> None:
+    lab.needs("postconf", "openssl", "postmap")
+    machine = place(ROOT / "sites/relay-client.toml", tmp_path)
+    table, index = "/etc/postfix/sasl_passwd", "/etc/postfix/sasl_passwd.db"
+    silent(machine)
+    machine.at(index).chmod(0o640)
+    row = only(machine)
+    is_row(row, "mode", index, "", None, "0640")
+    assert row["effects"] == [f"the file's group can read {index}"]
+    machine.at(index).unlink()
+    row = only(machine)
+    is_row(row, "missing", index, "smtp_sasl_password_maps", None, None)
+    assert row["origin"]["key"] == "relay.credentials"
+    lab.run("postmap", f"hash:{machine.at(table)}")
+    # Some take the source away once it is indexed.
+    machine.at(table).unlink()
+    silent(machine)
+
+
+def test_the_password_database_of_sasl(tmp_path: Path) -> None:
+    lab.needs("postconf", "openssl", "saslpasswd2")
+    machine = place(ROOT / "sites/sasldb-scram.toml", tmp_path)
+    machine.at("/etc/sasldb2").chmod(0o644)
+    is_row(only(machine), "mode", "/etc/sasldb2", "", None, "0644")
+    machine.at("/etc/sasldb2").unlink()
+    is_row(only(machine), "missing", "/etc/sasldb2", "sasldb_path", None, None)
+
+
 def test_dovecots_settings(tmp_path: Path) -> None:
     lab.needs("postconf", "openssl")
     machine = place(ROOT / "sites/dovecot.toml", tmp_path)
