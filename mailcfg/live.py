@@ -112,7 +112,7 @@ def read(door: Door, platform: Platform, postfix: Version, config_directory: str
         master = master_cf.parse(master_data, postfix)
         reader.refused(master_path, master.problems)
     if main_data is not None and not reader.troubles:
-        _expandable(reader, main_path, main_data, master_data or b"", postfix)
+        _acceptable(reader, config_directory, main_data, master_data or b"", postfix)
     effective = main.effective() if main else {}
     parameters = tuple(
         Setting(entry.name, entry.value, Origin(main_path, entry.line, 1, "")) for entry in effective.values()
@@ -163,15 +163,17 @@ class _Reader:
         self.troubles += [Trouble(path, each.line, each.message) for each in problems if each.fatal]
 
 
-def _expandable(reader: _Reader, path: str, main: bytes, master: bytes, postfix: Version) -> None:
-    """Note where Postfix fails to expand a value: postconf and every daemon stop there."""
-    if b"$" not in main:
-        return
+def _acceptable(reader: _Reader, directory: str, main: bytes, master: bytes, postfix: Version) -> None:
+    """Note what postconf and every daemon would stop at, such as a value that they fail to expand."""
     from mailcfg.formats import postconf
 
-    fatal = postconf.settings(main, master, postfix).fatal
-    if fatal:
-        reader.troubles.append(Trouble(path, 0, fatal))
+    printed = postconf.settings(main, master, postfix)
+    if printed.fatal is None:
+        return
+    # What Postfix gives up with is general; the warning before it names the value.
+    last = printed.warnings[-1:]
+    file, line, words = (last[0].file, last[0].line, f": {last[0].text}") if last else ("main.cf", 0, "")
+    reader.troubles.append(Trouble(f"{directory}/{file}", line, printed.fatal + words))
 
 
 def _service(row: master_cf.Row, path: str) -> Service:
