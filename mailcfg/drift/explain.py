@@ -23,7 +23,7 @@ def in_words(name: str, desired: str, live: str, postfix: Version | None = None)
             return ("Postfix refuses this list, and turns TLS off",)
         if wanted is not None:
             return differences(*([each for each in PROTOCOLS if each in side] for side in (wanted, there)))
-    separator = r"[\s,:]+" if name.endswith("cipherlist") else r"[\s,]+"
+    separator = r"[ \t\r\n\v\f,:]+" if name.endswith("cipherlist") else r"[ \t\r\n\v\f,]+"
     one, other = ([word for word in re.split(separator, value) if word] for value in (desired, live))
     if (len(one) < SHORT and len(other) < SHORT) or "{" in desired + live:
         return ()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import NamedTuple
 
 from mailcfg.configuration import Origin
 from mailcfg.desired import Target
 from mailcfg.drift.explain import differences
+from mailcfg.drift.meaning import words
 from mailcfg.drift.parameters import wins_over
 from mailcfg.drift.secrets import masked, shown
 from mailcfg.drift.view import View
 from mailcfg.machine import File, Unreadable
 
-SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*[=:]\s*(.*?)\s*")
+SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*[=:]\s*(.*?)\s*", re.ASCII)
 """A line of the shell or of a daemon's settings: a name, and its value behind an equals sign or a colon."""
 
 
@@ -92,6 +94,9 @@ def _origin(view: View, target: Target) -> Origin | None:
     return None
 
 
+BLANKS = " \t\r\n\v\f"
+
+
 class Line(NamedTuple):
     """A line that means something: its number, its text, and its setting if it is one."""
 
@@ -104,20 +109,23 @@ class Line(NamedTuple):
 def meaningful(text: str) -> list[Line]:
     """Lines without blank ones and comments."""
     found: list[Line] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith(("#", ";")):
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip(BLANKS)
+        if not stripped or stripped.startswith("#"):
             continue
         match = SETTING.fullmatch(line)
         name, value = (match[1], _unquoted(match[2])) if match else ("", "")
-        found.append(Line(number, " ".join(stripped.split()), name, value))
+        found.append(Line(number, " ".join(words(stripped)), name, value))
     return found
 
 
 def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" and value[0] not in value[1:-1]:
-        value = value[1:-1]
-    return " ".join(value.split())
+    """A value as a shell reads it, where it is one word there: without its quotes and a comment behind it."""
+    try:
+        word = shlex.split(value, comments=True)
+    except ValueError:
+        word = []
+    return " ".join(words(word[0] if len(word) == 1 else value))
 
 
 def _compare_content(view: View, target: Target, found: File) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mailcfg.facts.guidelines import PROTOCOLS, RANGES_SINCE
 from mailcfg.facts.version import Version
+from mailcfg.formats.smtpd_conf import mechanisms
 
 _LEVELS = ("security_level", "tls_ciphers", "tls_mandatory_ciphers", "tls_client_level")
 """Ends of the names of parameters whose words Postfix reads in either case (name_code(3) without a flag)."""
@@ -17,17 +18,28 @@ _SETS = ("exclude_ciphers", "security_options", "ssl_options", "disable_workarou
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
+_COMMAS = re.compile(r"[ \t\r\n\v\f,]+")
+_COLONS = re.compile(r"[ \t\r\n\v\f,:]+")
+_BLANKS = re.compile(r"[ \t\r\n\v\f]+")
+"""White space as Postfix knows it. A no-break space is none, and a value that looks the same is another."""
+
+
+def words(value: str) -> list[str]:
+    """The words of a value, parted by white space alone."""
+    return [word for word in _BLANKS.split(value) if word]
+
+
 def same(name: str, kind: str, one: str, other: str, postfix: Version) -> bool:
     """Whether two values of a parameter mean the same. `kind` is the catalogue's; macros are expanded already."""
-    if one.split() == other.split():
+    if words(one) == words(other):
         return True
     return bool(canonical(name, kind, one, postfix) == canonical(name, kind, other, postfix))
 
 
 def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
     """A value in a form that is equal for all its spellings, and differs from that of any other meaning."""
-    words = [word for word in re.split(r"[\s,]+", value) if word]
-    text = " ".join(value.split())
+    parts = [part for part in _COMMAS.split(value) if part]
+    text = " ".join(words(value))
     if name.endswith("_protocols") and "tls" in name:
         versions = protocols(value, postfix)
         return text if versions is None else versions
@@ -36,14 +48,14 @@ def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
     if name.endswith(_LEVELS):
         return text.lower()
     if name.endswith(_SETS):
-        return frozenset(words)
+        return frozenset(parts)
     if name.endswith("_mechanism_filter"):
         # The first match decides, so that order counts as soon as something is excluded.
-        return tuple(words) if any("!" in word or ":" in word or "/" in word for word in words) else frozenset(words)
+        return tuple(parts) if any(sign in value for sign in "!:/") else frozenset(parts)
     if name.endswith("cipherlist"):
-        return tuple(part for part in re.split(r"[\s,:]+", value) if part)
+        return tuple(part for part in _COLONS.split(value) if part)
     if kind == "list" and "{" not in value:
-        return tuple(words)
+        return tuple(parts)
     if kind == "time" and re.fullmatch(r"\d+[smhdw]", text):
         return int(text[:-1]) * _SECONDS[text[-1]]
     if kind == "integer" and text.isdecimal():
@@ -60,7 +72,7 @@ def protocols(value: str, postfix: Version) -> frozenset[str] | None:
     included: set[int] = set()
     excluded: set[int] = set()
     lowest, highest = 0, len(PROTOCOLS) - 1
-    for word in re.split(r"[\s,:]+", value.lower()):
+    for word in _COLONS.split(value.lower()):
         if not word:
             continue
         name = word.lstrip("!<>=")
@@ -86,10 +98,10 @@ def protocols(value: str, postfix: Version) -> frozenset[str] | None:
 
 def same_sasl(name: str, one: str, other: str) -> bool:
     """Whether two values of a setting in smtpd.conf mean the same to libsasl."""
-    if one.split() == other.split():
+    if words(one) == words(other):
         return True
     if name == "mech_list":
-        return set(one.upper().split()) == set(other.upper().split())
+        return set(mechanisms(one)) == set(mechanisms(other))
     if one.lower() in _TRUE | _FALSE and other.lower() in _TRUE | _FALSE:
         return (one.lower() in _TRUE) == (other.lower() in _TRUE)
     return False

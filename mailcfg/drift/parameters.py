@@ -6,7 +6,7 @@ from typing import Literal
 
 from mailcfg.configuration import Setting
 from mailcfg.drift.explain import in_words
-from mailcfg.drift.meaning import same
+from mailcfg.drift.meaning import same, words
 from mailcfg.drift.secrets import shown
 from mailcfg.drift.view import View
 from mailcfg.formats.macro import MacroError
@@ -89,7 +89,7 @@ def weight(name: str) -> Literal["error", "warning"]:
 
 def means_the_same(view: View, name: str, desired: str, live: str, overrides: dict[str, str] | None = None) -> bool:
     """Whether two values of a parameter are one to Postfix, on this machine. `overrides` are those of the service."""
-    if desired.split() == live.split():
+    if words(desired) == words(live):
         return True
     try:
         one, other = view.wanted_values.expand(desired, overrides), view.values.expand(live, overrides)

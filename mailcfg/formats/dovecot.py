@@ -217,9 +217,13 @@ class _Reader:
         for index, word in enumerate(words):
             if not word.startswith("$"):
                 continue
+            if index:
+                self.warn(
+                    line, "a word within a value begins with $: Dovecot 2.3.19 puts another value in, 2.3.13 does not"
+                )
             known = None if self.open[-1].filters else self.values.get(word[1:])
             if known is None:
-                self.warn(line, f"the value of {name} has that of {word} in it, which this file does not tell")
+                self.warn(line, f"the value of {name} has that of another setting in it, which this file does not tell")
                 continue
             self.room -= len(known)
             if self.room < 0:

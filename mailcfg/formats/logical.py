@@ -13,6 +13,9 @@ SPACE = b" \t\n\v\f\r"
 NUL_WARNED_SINCE = (3, 9)
 """The Postfix series that warns of a NUL, behind which nothing is read (HISTORY 20231011; measured: 3.7 is silent)."""
 
+NUL_WARNING = "text after null byte may be ignored"
+SPACE_WARNING = "logical line must not start with whitespace"
+
 _HASH = 35
 
 Logical = tuple[list[int], list[bytes]]
@@ -98,7 +101,7 @@ def span_of(known: list[Span], line: int) -> Span:
 def starts_with_space(text: bytes) -> str:
     """What Postfix says of a first logical line that begins with white space, before it ignores it."""
     shown = decoded(text[:30].partition(b"\0")[0])
-    return f'logical line must not start with whitespace: "{shown}{"..." if len(text) > 30 else ""}"'
+    return f'{SPACE_WARNING}: "{shown}{"..." if len(text) > 30 else ""}"'
 
 
 def add_nul_problems(problems: list[Problem], data: bytes, postfix: Version | None) -> None:
@@ -111,7 +114,7 @@ def add_nul_problems(problems: list[Problem], data: bytes, postfix: Version | No
         if b"\0" in line:
             first = span_of(known, number).first
             if first not in named:
-                problems.append(Problem(number, "text after null byte may be ignored", False))
+                problems.append(Problem(number, NUL_WARNING, False))
             named.add(first)
     problems.sort(key=lambda problem: problem.line)
 

@@ -11,9 +11,10 @@ from mailcfg.facts.parameters import catalogue
 from mailcfg.facts.version import Version
 from mailcfg.formats import macro, main_cf, master_cf
 from mailcfg.formats.logical import (
+    NUL_WARNING,
     SPACE,
+    SPACE_WARNING,
     Problem,
-    Span,
     add_nul_problems,
     decoded,
     encoded,
@@ -276,31 +277,34 @@ class _Run:
         if data is None:
             raise _Stop("open main.cf: No such file or directory")
         parsed = main_cf.parse(data, self.postfix)
-        known = spans(data) if parsed.problems else []
-        self.tell("main.cf", parsed.problems, known)
+        self.tell("main.cf", parsed.problems, data)
         first = next((entry for entry in parsed.entries if entry.name == "config_directory"), None)
         if first and first.value != self.main["config_directory"]:
             message = f"overriding earlier entry: config_directory={self.main['config_directory']}"
-            self.tell("main.cf", (Problem(first.line, message, False),), spans(data))
+            self.tell("main.cf", (Problem(first.line, message, False),), data)
         for entry in parsed.entries:
             self.main[entry.name] = entry.value
             self.lines[entry.name] = entry.line
 
-    def tell(self, file: str, problems: tuple[Problem, ...], known: list[Span]) -> None:
+    def tell(self, file: str, problems: tuple[Problem, ...], data: bytes) -> None:
         """Warn of what reading a file shows, up to what is fatal."""
+        known = spans(data) if b"\0" in data else []
         fatal = next((problem for problem in problems if problem.fatal), None)
-        last = span_of(known, fatal.line) if fatal else None
         for problem in problems:
-            span = span_of(known, problem.line)
-            if problem is fatal or (last and span.first > last.first):
+            start = end = problem.line
+            if problem.message == NUL_WARNING:
+                start, end = span_of(known, problem.line)
+            if problem.fatal or (fatal and start > fatal.line):
                 continue
-            text = f"{file}{_lines(span)}: {problem.message}"
-            if problem.message.startswith("logical line must not"):
-                text = f"{file}: {problem.message}"
-            name = problem.message.removeprefix("overriding earlier entry: ").partition("=")[0]
-            self.warn(file, problem.line, text, name if name != problem.message else "")
-        if fatal and last:
-            raise _Stop(_printable(f"{file}{_lines(last)}: {fatal.message}"))
+            where = f"{file}, line {start}" if start == end else f"{file}, line {start}-{end}"
+            name = ""
+            if problem.message.startswith(SPACE_WARNING):
+                where = file
+            elif problem.message != NUL_WARNING:
+                name = problem.message.removeprefix("overriding earlier entry: ").partition("=")[0]
+            self.warn(file, problem.line, f"{where}: {problem.message}", name)
+        if fatal:
+            raise _Stop(_printable(f"{file}, line {fatal.line}: {fatal.message}"))
 
     def warn(self, file: str, line: int, text: str, name: str = "") -> None:
         self.warnings.append(Warned(file, line, name, _printable(text)))
@@ -313,16 +317,12 @@ class _Run:
             self.warn("master.cf", 0, message)
             return
         nuls: list[Problem] = []
-        known: list[Span] = []
         if b"\0" in data:
             add_nul_problems(nuls, data, self.postfix)
-            known = spans(data)
+        known = spans(data) if nuls else []
         for numbers, parts in logical_lines(data):
             line = numbers[0]
-            for problem in nuls:
-                if span_of(known, problem.line).first == line:
-                    where = f"master.cf{_lines(span_of(known, line))}"
-                    self.warn("master.cf", problem.line, f"{where}: {problem.message}")
+            self.tell("master.cf", tuple(each for each in nuls if span_of(known, each.line).first == line), data)
             text = b"".join(parts)
             if text[0] in SPACE:
                 self.warn("master.cf", line, f"master.cf: {starts_with_space(text)}")
@@ -336,7 +336,7 @@ class _Run:
                 raise _Stop(_printable(f'{refused} in "{decoded(text)}"'))
             self.services.append(self.service(words, line))
         if nuls and not self.services:
-            self.tell("master.cf", tuple(nuls), known)
+            self.tell("master.cf", tuple(nuls), data)
         shared: dict[str, dict[str, str]] = {}
         for service in self.services:
             for name, value, _ in service.given:
@@ -604,7 +604,7 @@ class _Run:
             self.warn(path, 0, f'open "{kind}" configuration "{path}": No such file or directory')
             return
         parsed = main_cf.parse(data, self.postfix)
-        self.tell(path, parsed.problems, spans(data))
+        self.tell(path, parsed.problems, data)
         for name, entry in parsed.effective().items():
             if name not in suffixes:
                 self.warn(path, entry.line, f"{spec}: unused parameter: {name}={entry.value}", name)
@@ -651,10 +651,6 @@ def _default_references(series: tuple[int, int]) -> dict[str, list[str]]:
             if names:
                 found[name] = names
     return found
-
-
-def _lines(span: Span) -> str:
-    return f", line {span.first}" if span.first == span.last else f", line {span.first}-{span.last}"
 
 
 def _printable(text: str) -> str:

@@ -167,24 +167,22 @@ def _read(piece: bytes) -> tuple[bytes | None, bytes, str]:
 
 
 def _refused(text: bytes) -> tuple[bytes | None, bytes, str]:
-    """A line that libsasl refuses: the name that it begins with, and why."""
+    """A line that libsasl refuses: the name that it begins with, and why.
+
+    The words repeat nothing that does not stand before a colon: it may be a password that got into a line of its own.
+    """
     if text.startswith(_BYTE_ORDER_MARK):
         name, _, _ = _refused(text.removeprefix(_BYTE_ORDER_MARK))
         return name, b"", f"{REFUSED}: it begins with a byte order mark"
     rest = text.lstrip(NAME_CHARACTERS)
-    name = text[: len(text) - len(rest)]
+    name = text[: len(text) - len(rest)].lower()
     if rest == b":":
-        return name.lower(), b"", f"{REFUSED}: {name.decode()!r} has no value"
+        return name, b"", f"{REFUSED}: {name.decode()!r} has no value"
     if not name:
-        return None, b"", f"{REFUSED}: {_shown(text)} is no name"
+        return None, b"", f"{REFUSED}: no name at its beginning"
     if rest.lstrip().startswith(b":"):
-        return name.lower(), b"", f"{REFUSED}: a blank between {name.decode()!r} and the colon"
-    return name.lower(), b"", f"{REFUSED}: no colon after {name.decode()!r}"
-
-
-def _shown(text: bytes) -> str:
-    """The first character, which may be half of one."""
-    return repr(text[:4].decode(errors="replace")[:1])
+        return name, b"", f"{REFUSED}: a blank between {name.decode()!r} and the colon"
+    return name, b"", f"{REFUSED}: no colon after the name"
 
 
 def _key(name: str) -> bytes:

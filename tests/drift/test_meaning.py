@@ -44,6 +44,8 @@ NEW, OLD = Version(3, 7), Version(3, 5)
         ("smtp_tls_policy_maps", "inline:{ a = b }", "inline:{  a =  b }", True),
         ("smtp_tls_policy_maps", "inline:{ {a = b, c} }", "inline:{ {a = b c} }", False),
         ("myhostname", "mail.example.com", "Mail.example.com", False),
+        ("smtpd_tls_exclude_ciphers", "aNULL MD5", "aNULL\xa0MD5", False),
+        ("smtpd_relay_restrictions", "permit_mynetworks reject", "permit_mynetworks\xa0reject", False),
     ],
 )
 def test_parameters(name: str, one: str, other: str, equal: bool) -> None:
@@ -77,6 +79,8 @@ def test_protocols(value: str, postfix: Version, versions: str | None) -> None:
     [
         ("mech_list", "PLAIN LOGIN", "login  plain", True),
         ("mech_list", "PLAIN LOGIN", "PLAIN", False),
+        ("mech_list", "PLAIN LOGIN", "PLAIN\xa0LOGIN", False),
+        ("mech_list", "PLAIN LOGIN", "PLAIN, LOGIN", False),
         ("pwcheck_method", "saslauthd auxprop", "auxprop saslauthd", False),
         ("sql_usessl", "yes", "1", True),
         ("sql_usessl", "yes", "off", False),

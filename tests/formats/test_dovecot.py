@@ -139,7 +139,12 @@ TOLD: list[tuple[bytes, int, str]] = [
     (b"\n!include conf.d/*.conf\n", 2, "!include conf.d/*.conf is not followed"),
     (b"!include_try x\n", 1, "!include_try x is not followed"),
     (b"a = <b\n", 1, "the value of a stands in another file"),
-    (b"a = $b c\n", 1, "the value of a has that of $b in it, which this file does not tell"),
+    (b"a = $b c\n", 1, "the value of a has that of another setting in it, which this file does not tell"),
+    (
+        b"a = b\nc = d $a\n",
+        2,
+        "a word within a value begins with $: Dovecot 2.3.19 puts another value in, 2.3.13 does not",
+    ),
     (b"a = b#c\n", 1, "a # without a blank before it begins a comment"),
     (b"a = b \\\n# c\n", 1, "it is continued by an empty line or a comment, and lost"),
     (b"a = b \\\n", 1, "it is continued by an empty line or a comment, and lost"),

@@ -176,6 +176,7 @@ def test_comments_only(machine: Machine) -> None:
     machine.append(MASTER, "# the end\n")
     machine.append(SASL, "# the end\n")
     machine.append("/etc/default/saslauthd", "\n# the end\n")
+    machine.replace("/etc/default/saslauthd", "THREADS=5", "THREADS='5'  # enough")
     silent(machine)
 
 
