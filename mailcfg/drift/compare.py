@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mailcfg.desired import Desired
 from mailcfg.drift.certificates import compare_certificates
 from mailcfg.drift.difference import Report, Unknown
-from mailcfg.drift.files import compare_files
+from mailcfg.drift.files import compare_directories, compare_files
 from mailcfg.drift.maps import compare_maps
 from mailcfg.drift.parameters import compare_parameters
 from mailcfg.drift.sasl import compare_sasl
@@ -44,6 +44,7 @@ def compare(wanted: Desired, door: Door, now: float, remembered: Facts | None = 
         compare_services,
         compare_sasl,
         compare_files,
+        compare_directories,
         compare_certificates,
         compare_maps,
     ):

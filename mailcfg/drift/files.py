@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import stat
 from typing import NamedTuple
 
 from mailcfg.configuration import Origin
@@ -37,6 +38,22 @@ def compare_files(view: View) -> None:
         compare_status(view, target.path, found, target.mode, target.group, _origin(view, target))
         if target.content is not None:
             _compare_content(view, target, found)
+
+
+def compare_directories(view: View) -> None:
+    """Tell directories of the policy's files in which anybody can put other files in their place."""
+    paths = [target.path for target in view.wanted.targets]
+    for certificate in view.configuration.certificates:
+        paths += [certificate.certificate_file, certificate.key_file]
+    for directory in dict.fromkeys(path.rpartition("/")[0] for path in paths):
+        try:
+            found = view.look(directory, content=False)
+        except Unreadable:
+            continue
+        if found is not None and found.mode & stat.S_IWOTH and not found.mode & stat.S_ISVTX:
+            wanted = f"{found.mode & ~stat.S_IWOTH:04o}"
+            effects = [f"every user of the machine can replace what is in {directory}"]
+            view.differs("mode", directory, "", wanted, f"{found.mode:04o}", "error", effects=effects)
 
 
 def compare_status(

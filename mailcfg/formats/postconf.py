@@ -52,9 +52,6 @@ _RAW_KEPT_SINCE = (3, 11)
 
 _READ_ONLY = ("process_id", "process_name", "service_name")
 _SERVICE_NAME_SETTABLE_SINCE = (3, 11)
-_LEGACY = ("authorized_verp_clients", "fallback_relay", "smtpd_client_connection_limit_exceptions", "virtual_maps")
-"""Parameters that are known, and printed where they are set, but have no default that `postconf -d` would print."""
-
 _LEVEL = 'specify "{}_tls_security_level"'
 _DEFAULT = "do not specify (leave at default)"
 _DEPRECATED: dict[str, tuple[tuple[int, int], str]] = {
@@ -267,6 +264,7 @@ class _Run:
         self.services: list[_Service] = []
         self.derived: dict[str, str] = {}
         self.builtin = catalogue().known_to(postfix)
+        self.legacy = _legacy(postfix.series)
         self.user: set[str] = set()
         self.opened: set[str] = set()
         self.read_only = _READ_ONLY if self.series < _SERVICE_NAME_SETTABLE_SINCE else _READ_ONLY[:2]
@@ -277,11 +275,12 @@ class _Run:
         if data is None:
             raise _Stop("open main.cf: No such file or directory")
         parsed = main_cf.parse(data, self.postfix)
-        self.tell("main.cf", parsed.problems, data)
+        problems = list(parsed.problems)
         first = next((entry for entry in parsed.entries if entry.name == "config_directory"), None)
         if first and first.value != self.main["config_directory"]:
             message = f"overriding earlier entry: config_directory={self.main['config_directory']}"
-            self.tell("main.cf", (Problem(first.line, message, False),), data)
+            problems.append(Problem(first.line, message, False))
+        self.tell("main.cf", tuple(problems), data)
         for entry in parsed.entries:
             self.main[entry.name] = entry.value
             self.lines[entry.name] = entry.line
@@ -391,7 +390,7 @@ class _Run:
 
     def known(self, name: str) -> bool:
         """Whether a name is one of Postfix, of a service, or one that something refers to."""
-        return self.builtin[name] or name in self.derived or name in self.user or name in _LEGACY
+        return self.builtin[name] or name in self.derived or name in self.user or name in self.legacy
 
     def default(self, name: str) -> str | None:
         """The value of a parameter that nothing sets, as it is written."""
@@ -406,7 +405,7 @@ class _Run:
         parameter = catalogue().get(name) if self.builtin[name] else None
         if parameter:
             return parameter.default_in(self.postfix)
-        return "" if name in _LEGACY else None
+        return "" if name in self.legacy else None
 
     def computed(self, name: str) -> str:
         """The default of a parameter that depends on the machine and on others: postconf looks at what is set."""
@@ -453,10 +452,6 @@ class _Run:
         for name in _COMPUTED:
             if name not in self.main:
                 self.computed(name)
-        for name, references in _default_references(self.series).items():
-            if name not in self.main and self.builtin[name]:
-                for reference in references:
-                    self.refer(reference, None, "", 0, silent=True)
         self.register_settings(self.main, None)
 
     def register_settings(self, settings: dict[str, str], service: _Service | None) -> None:
@@ -636,21 +631,20 @@ class _Run:
 
 
 @cache
-def _default_references(series: tuple[int, int]) -> dict[str, list[str]]:
-    """Which names the defaults of parameters refer to that are not parameters themselves."""
+def _legacy(series: tuple[int, int]) -> frozenset[str]:
+    """Names that defaults refer to and that are no parameters any more: they are known, and printed where they are set.
+
+    Source: measured, alike in all four versions; they have no default that `postconf -d` would print.
+    """
     version = Version(*series)
     builtin = catalogue().known_to(version)
-    found: dict[str, list[str]] = {}
+    found: set[str] = set()
     for name in catalogue().names():
         parameter = catalogue().get(name)
         default = parameter.default_in(version) if parameter and name not in _RAW else None
         if default and "$" in default:
-            names: list[str] = []
-            macro.scan(default, names.append, version)
-            names = [each for each in names if not builtin[each]]
-            if names:
-                found[name] = names
-    return found
+            macro.scan(default, found.add, version)
+    return frozenset(name for name in found if not builtin[name])
 
 
 def _printable(text: str) -> str:

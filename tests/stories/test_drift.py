@@ -437,6 +437,18 @@ def test_chmod(machine: Machine, path: str, mode: int, desired: str, severity: s
     assert (row["desired"], row["severity"]) == (desired, severity)
 
 
+@pytest.mark.parametrize("path", ["/etc/postfix", "/etc/postfix/sasl", "/etc/ssl/private"])
+def test_a_directory_that_anybody_can_write(machine: Machine, path: str) -> None:
+    machine.at(path).chmod(0o775)
+    silent(machine)
+    machine.at(path).chmod(0o777)
+    row = only(machine)
+    is_row(row, "mode", path, "", None, "0777")
+    assert (row["desired"], row["severity"]) == ("0775", "error")
+    machine.at(path).chmod(0o1777)
+    silent(machine)
+
+
 def test_a_key_may_be_stricter(machine: Machine) -> None:
     machine.at(KEY).chmod(0o400)
     silent(machine)
