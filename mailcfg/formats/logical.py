@@ -10,6 +10,8 @@ from mailcfg.facts.version import Version
 SPACE = b" \t\n\v\f\r"
 """What isspace(3) takes for white space in the C locale; bytes.strip and bytes.split do the same."""
 
+SPACES = SPACE.decode()
+
 NUL_WARNED_SINCE = (3, 9)
 """The Postfix series that warns of a NUL, behind which nothing is read (HISTORY 20231011; measured: 3.7 is silent)."""
 

@@ -8,6 +8,7 @@ from mailcfg.configuration import Service, Setting
 from mailcfg.facts.version import Version
 from mailcfg.formats.logical import (
     SPACE,
+    SPACES,
     Problem,
     add_nul_problems,
     appended,
@@ -22,16 +23,32 @@ from mailcfg.formats.logical import (
 BRACES_SINCE = (3, 0)
 """The Postfix series that reads `{ a b }` as one word in master.cf (master(5))."""
 
-TYPES = (b"inet", b"unix", b"fifo", b"pass", b"unix-dgram")
-BOOLEANS = (b"y", b"n", b"-")
+TYPES = ("inet", "unix", "fifo", "pass", "unix-dgram")
+BOOLEANS = ("y", "n", "-")
+DIGITS = "0123456789"
 COLUMNS = 8
-BLANKS = b" \t\r\n"
+
+_BLANKS = " \t\r\n"
 """What stands between words: unlike elsewhere, vertical tabs and form feeds do not (measured)."""
 
-_SPACES = bytes.maketrans(BLANKS, b"    ")
+_SPACES = str.maketrans(_BLANKS, "    ")
+_ODD = (b"{", b"\0", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+"""With none of these in an ASCII file, words are what str.split takes for words."""
 
+_OPTIONS = "cdDilmnorsStuvVz"
 _WITH_VALUE = "imnorst"
-"""Options of Postfix's daemons that take a value. A daemon stops looking at the first word that is no option."""
+"""Options of Postfix's daemons, and of them those with a value. A daemon dies of another (measured)."""
+
+_WITHOUT_ARGUMENTS = frozenset(
+    [
+        *("anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "local", "nqmgr", "oqmgr", "pickup"),
+        *("postlogd", "proxymap", "qmgr", "qmqpd", "scache", "showq", "smtpd", "tlsmgr", "tlsproxy"),
+        *("trivial-rewrite", "verify", "virtual"),
+    ]
+)
+"""Daemons that die of a word that is neither option nor value, as in `smtpd # for mail` (measured)."""
+
+_PORTS = {"smtp": "25", "submission": "587", "submissions": "465", "smtps": "465"}
 
 
 class Unwritable(ValueError):
@@ -120,7 +137,7 @@ class Row(NamedTuple):
     """One service. Columns are as they stand there; `overrides` are in order, so of two with one name the last holds.
 
     `line` and `end` are the first and the last physical line that belong to it, from 1. With a fatal problem of its own
-    the daemon dies when it starts, and the rest of Postfix runs.
+    the daemon dies whenever it starts, and the rest of Postfix runs.
     """
 
     name: str
@@ -160,10 +177,6 @@ class MasterCf:
         self.problems = problems
         self.postfix = postfix
 
-    def effective(self) -> dict[str, Row]:
-        """Of each service the row that master runs: the last one (measured)."""
-        return {row.id: row for row in self.rows}
-
     def render(self) -> bytes:
         """The file, byte for byte."""
         return self.data
@@ -174,7 +187,7 @@ class MasterCf:
         Lines that stand there already are not written again. Comments between those of the old row stay below it.
         """
         new = _encoded(lines, id)
-        row = self.effective().get(id)
+        row = next((row for row in reversed(self.rows) if row.id == id), None)
         if row is None:
             return parse(appended(self.data, new), self.postfix)
         old = self.data.split(b"\n")
@@ -220,155 +233,213 @@ def parse(data: bytes, postfix: Version | None = None) -> MasterCf:
     """
     rows: list[Row] = []
     problems: list[Problem] = []
-    seen: set[tuple[bytes, bytes]] = set()
+    seen: set[str] = set()
+    sound: set[tuple[str, ...]] = set()
+    plain = is_plain(data)
     new = tuple.__new__
     for numbers, parts in logical_lines(data):
         line = numbers[0]
         if parts[0][0] in SPACE:
             problems.append(Problem(line, starts_with_space(b"".join(parts)), False))
             continue
-        found = words(numbers, parts)
-        if len(found) < COLUMNS:
+        words, lines = split(numbers, parts, plain=plain)
+        if len(words) < COLUMNS:
             problems.append(Problem(line, "bad field count", True))
             continue
-        columns = [word for word, _ in found[:COLUMNS]]
-        refused = invalid_field(columns)
-        if refused:
-            text = decoded(b"".join(parts).partition(b"\0")[0])
-            problems.append(Problem(line, f'{refused} in "{text}"', True))
+        columns = words[:COLUMNS]
+        rest = tuple(columns[1:])
+        if rest not in sound:
+            refused = _refused(columns, parts)
+            if refused:
+                problems.append(Problem(line, refused, True))
+            else:
+                sound.add(rest)
         arguments: tuple[Word, ...] = ()
         overrides: tuple[Override, ...] = ()
         own: tuple[Problem, ...] = ()
-        if len(found) > COLUMNS:
-            arguments = tuple([_argument(word, number, problems) for word, number in found[COLUMNS:]])
-            overrides, own = _options(arguments)
-        if (columns[0], columns[1]) in seen:
-            problems.append(Problem(line, f"duplicate service: {decoded(columns[0])}/{decoded(columns[1])}", False))
-        seen.add((columns[0], columns[1]))
-        texts = b"\n".join(columns).decode(errors="surrogateescape").split("\n")
-        rows.append(new(Row, (*texts, arguments, overrides, line, numbers[-1], own)))
+        if len(words) > COLUMNS:
+            arguments = _arguments(words[COLUMNS:], lines[COLUMNS:], problems)
+            overrides, own = _options(arguments, columns[7])
+        key = _key(columns)
+        if key in seen:
+            message = f'duplicate master.cf entry for service "{columns[0]}" -- using the last entry'
+            problems.append(Problem(line, message, False))
+        seen.add(key)
+        rows.append(new(Row, (*columns, arguments, overrides, line, numbers[-1], own)))
     if b"\0" in data:
         add_nul_problems(problems, data, postfix)
     return MasterCf(data, tuple(rows), tuple(problems), postfix)
 
 
-def words(numbers: list[int], parts: list[bytes]) -> list[tuple[bytes, int]]:
-    """Words of a logical line, each with its physical line. What stands in braces is not split; they are kept."""
-    text = parts[0] if len(parts) == 1 else b"".join(parts)
-    if b"{" not in text and b"\0" not in text and b"\v" not in text and b"\f" not in text:
-        return [(word, number) for number, part in zip(numbers, parts, strict=True) for word in part.split()]
-    text = text.partition(b"\0")[0]
-    found: list[tuple[bytes, int]] = []
+def is_plain(data: bytes) -> bool:
+    """Whether words are what str.split takes for words in the whole file."""
+    return data.isascii() and not any(odd in data for odd in _ODD)
+
+
+def split(numbers: list[int], parts: list[bytes], *, plain: bool) -> tuple[list[str], list[int]]:
+    """Words of a logical line, and the physical line of each. What stands in braces is not split; they are kept."""
+    if plain:
+        if len(parts) == 1:
+            words = parts[0].decode().split()
+            return words, numbers * len(words)
+        words = []
+        lines = []
+        for number, part in zip(numbers, parts, strict=True):
+            some = part.decode().split()
+            words += some
+            lines += [number] * len(some)
+        return words, lines
+    text = decoded(b"".join(parts).partition(b"\0")[0])
     flat = text.translate(_SPACES)
-    index, limit = 0, len(parts[0])
+    words = []
+    lines = []
+    index, limit = 0, len(decoded(parts[0]))
     start = end = 0
     while True:
         start = end
-        while flat[start : start + 1] == b" ":
+        while flat[start : start + 1] == " ":
             start += 1
         if start == len(text):
-            return found
+            return words, lines
         end = _end(flat, start)
         while start >= limit:
             index += 1
-            limit += len(parts[index])
-        found.append((text[start:end], numbers[index]))
+            limit += len(decoded(parts[index]))
+        words.append(text[start:end])
+        lines.append(numbers[index])
 
 
-def _end(flat: bytes, start: int) -> int:
+def _end(flat: str, start: int) -> int:
     """Where a word ends: at the first blank outside braces. A brace that is never closed takes all there is."""
     depth = 0
     while True:
-        end = flat.find(b" ", start)
+        end = flat.find(" ", start)
         if end < 0:
             end = len(flat)
         chunk = flat[start:end]
-        if b"{" in chunk or (depth and b"}" in chunk):
-            for byte in chunk:
-                if byte == 123:
+        if "{" in chunk or (depth and "}" in chunk):
+            for character in chunk:
+                if character == "{":
                     depth += 1
-                elif byte == 125 and depth:
+                elif character == "}" and depth:
                     depth -= 1
         if not depth or end == len(flat):
             return end
         start = end + 1
 
 
-def invalid_field(columns: list[bytes]) -> str | None:
+def invalid_field(columns: list[str]) -> str | None:
     """What Postfix says where one of the eight columns has a value that it refuses."""
     _, type, private, unprivileged, chroot, wakeup, limit, _ = columns
     if type not in TYPES:
-        return f'invalid type field "{decoded(type)}"'
+        return f'invalid type field "{type}"'
     for name, value in (("private", private), ("unprivileged", unprivileged), ("chroot", chroot)):
         if value not in BOOLEANS:
-            return f'invalid {name} field "{decoded(value)}"'
-    if wakeup not in (b"-", b"-?") and wakeup.removesuffix(b"?").strip(b"0123456789"):
-        return f'invalid wakeup field "{decoded(wakeup)}"'
-    if limit != b"-" and limit.strip(b"0123456789"):
-        return f'invalid process_limit field "{decoded(limit)}"'
+            return f'invalid {name} field "{value}"'
+    if wakeup != "-" and wakeup != "-?" and wakeup.removesuffix("?").strip(DIGITS):
+        return f'invalid wakeup field "{wakeup}"'
+    if limit != "-" and limit.strip(DIGITS):
+        return f'invalid process_limit field "{limit}"'
     return None
 
 
-def unbraced(word: bytes) -> tuple[bytes, str]:
+def _refused(columns: list[str], parts: list[bytes]) -> str | None:
+    """What postconf says of the columns before it gives up, or master before it dies (measured: it does not start)."""
+    invalid = invalid_field(columns)
+    if invalid:
+        return f'{invalid} in "{decoded(b"".join(parts).partition(bytes(1))[0])}"'
+    if columns[1] == "inet" and columns[2] != "n":
+        return "inet service cannot be private"
+    if columns[5] in ("?", "-?"):
+        return f'field "wakeup_time": bad value: "{columns[5]}"'
+    if columns[7] == "-":
+        return 'field "command" has no default value'
+    return None
+
+
+def _key(columns: list[str]) -> str:
+    """What master knows a service by: of two that are the same here it runs the last one (measured)."""
+    name = columns[0]
+    if columns[1] != "inet":
+        return f"{columns[1]} {columns[2] == 'n'} {name}"
+    if ":" not in name:
+        return f"inet {_PORTS.get(name, name)}"
+    host, _, port = name.rpartition(":")
+    return f"inet {host.strip('[]').lower()} {_PORTS.get(port, port)}"
+
+
+def unbraced(word: str) -> tuple[str, str]:
     """A word that begins with a brace without its outer braces and the blanks within, and what is wrong with it."""
     depth = 0
-    for position, byte in enumerate(word):
-        if byte == 123:
-            depth += 1
-        elif byte == 125:
-            depth -= 1
-            if not depth:
-                why = f"syntax error after '}}' in \"{decoded(word)}\"" if position + 1 < len(word) else ""
-                return word[1:position].strip(), why
-    return word[1:].strip(), f"missing '}}' in \"{decoded(word)}\""
+    position = 0
+    while True:
+        end = word.find("}", position)
+        if end < 0:
+            return word[1:].strip(SPACES), f"missing '}}' in \"{word}\""
+        depth += word.count("{", position, end) - 1
+        position = end + 1
+        if not depth:
+            why = f"syntax error after '}}' in \"{word}\"" if position < len(word) else ""
+            return word[1:end].strip(SPACES), why
 
 
-def split_parameter(text: bytes) -> tuple[bytes, bytes, str]:
+def split_parameter(text: str) -> tuple[str, str, str]:
     """The name and the value of `name = value`, or what Postfix says where it is none."""
-    head, equals, rest = text.partition(b"=")
-    names = head.split()
-    if not names:
-        return b"", b"", "missing attribute name"
-    if len(names) > 1 or not equals:
-        return b"", b"", "missing '=' after attribute name"
-    return names[0], rest.strip(), ""
+    head, equals, rest = text.partition("=")
+    name = head.strip(SPACES)
+    if not name:
+        return "", "", "missing attribute name"
+    if not equals or any(blank in name for blank in SPACES):
+        return "", "", "missing '=' after attribute name"
+    return name, rest.strip(SPACES), ""
 
 
-def _argument(word: bytes, line: int, problems: list[Problem]) -> Word:
-    if word[:1] == b"{":
-        word, why = unbraced(word)
-        if why:
-            problems.append(Problem(line, why, True))
-    return Word(word.decode(errors="surrogateescape"), line)
+def _arguments(words: list[str], lines: list[int], problems: list[Problem]) -> tuple[Word, ...]:
+    """Arguments as master passes them."""
+    found: list[Word] = []
+    new = tuple.__new__
+    for word, line in zip(words, lines, strict=True):
+        text = word
+        if word[0] == "{":
+            text, why = unbraced(word)
+            if why:
+                problems.append(Problem(line, why, True))
+        found.append(new(Word, (text, line)))
+    return tuple(found)
 
 
-def _options(arguments: tuple[Word, ...]) -> tuple[tuple[Override, ...], tuple[Problem, ...]]:
-    """What a daemon takes from its arguments, as getopt(3) reads them."""
+def _options(arguments: tuple[Word, ...], command: str) -> tuple[tuple[Override, ...], tuple[Problem, ...]]:
+    """What a daemon takes from its arguments, as getopt(3) reads them, and what it dies of."""
     found: list[Override] = []
     problems: list[Problem] = []
+    new = tuple.__new__
     index = 0
     while index < len(arguments):
-        word = arguments[index]
+        text, line = arguments[index]
+        if len(text) < 2 or text[0] != "-":
+            break
         index += 1
-        text = word.text
-        if len(text) < 2 or text[0] != "-" or text == "--":
+        if text == "--":
             break
         for position, letter in enumerate(text[1:], 2):
-            if letter not in _WITH_VALUE:
+            if letter not in _WITH_VALUE and letter in _OPTIONS:
                 continue
-            value = Word(text[position:], word.line)
-            if not value.text:
-                if index == len(arguments):
-                    break
-                value = arguments[index]
+            value = text[position:]
+            if not value and index < len(arguments) and letter in _OPTIONS:
+                value, line = arguments[index]
                 index += 1
+            elif not value or letter not in _OPTIONS:
+                return tuple(found), (*problems, Problem(line, f"invalid option: {letter}", True))
             if letter == "o":
-                name, setting, why = split_parameter(encoded(value.text))
+                name, setting, why = split_parameter(value)
                 if why:
-                    problems.append(Problem(value.line, f'invalid "-o {value.text}" option value: {why}', True))
+                    problems.append(Problem(line, f'invalid "-o {value}" option value: {why}', True))
                 else:
-                    found.append(Override(decoded(name), decoded(setting), value.line))
+                    found.append(new(Override, (name, setting, line)))
             break
+    if index < len(arguments) and command in _WITHOUT_ARGUMENTS:
+        text, line = arguments[index]
+        problems.append(Problem(line, f"unexpected command-line argument: {text}", True))
     return tuple(found), tuple(problems)
 
 

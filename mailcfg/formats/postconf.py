@@ -95,6 +95,9 @@ _DEPRECATED: dict[str, tuple[tuple[int, int], str]] = {
 
 _DEPRECATION_README = "See https://www.postfix.org/DEPRECATION_README.html for details"
 
+_WITH_VALUE = ("o", "")
+"""What comes after the dash of an option with a value, as postconf takes it. Of - alone it reads past the end."""
+
 _SEPARATORS = frozenset(", \t\r\n")
 _COMPUTED = ("mydomain", "myhostname", "mynetworks")
 _NO_DOMAIN = "localdomain"
@@ -220,11 +223,11 @@ class _Service:
 
     __slots__ = ("given", "id", "line", "lines", "settings", "used", "words")
 
-    def __init__(self, words: list[str], numbers: list[int], line: int) -> None:
+    def __init__(self, words: list[str], lines: list[int]) -> None:
         self.words = words
         self.id = f"{words[0]}/{words[1]}"
-        self.line = line
-        self.given = list(_given(words, numbers))
+        self.line = lines[0]
+        self.given = list(_given(words, lines))
         self.lines = {name: number for name, _, number in self.given}
         self.settings: dict[str, str] | None = None
         self.used: set[str] = set()
@@ -238,15 +241,16 @@ class _Service:
         return (self.settings or {}).get(name)
 
 
-def _given(words: list[str], numbers: list[int]) -> Iterator[tuple[str, str, int]]:
+def _given(words: list[str], lines: list[int]) -> Iterator[tuple[str, str, int]]:
     """Name, value and line of what -o sets."""
     field = master_cf.COLUMNS
     while field < len(words) and words[field].startswith("-") and words[field] != "--":
-        if words[field] == "-o" and field + 1 < len(words):
+        option = words[field]
+        if option[1:2] in _WITH_VALUE and field + 1 < len(words):
             field += 1
-            name, value, why = master_cf.split_parameter(encoded(words[field]))
-            if not why:
-                yield decoded(name), decoded(value), numbers[field]
+            name, value, why = master_cf.split_parameter(words[field])
+            if option == "-o" and not why:
+                yield name, value, lines[field]
         field += 1
 
 
@@ -267,6 +271,7 @@ class _Run:
         self.legacy = _legacy(postfix.series)
         self.user: set[str] = set()
         self.opened: set[str] = set()
+        self.computed: dict[str, str | None] = {}
         self.read_only = _READ_ONLY if self.series < _SERVICE_NAME_SETTABLE_SINCE else _READ_ONLY[:2]
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -319,6 +324,7 @@ class _Run:
         if b"\0" in data:
             add_nul_problems(nuls, data, self.postfix)
         known = spans(data) if nuls else []
+        plain = master_cf.is_plain(data)
         for numbers, parts in logical_lines(data):
             line = numbers[0]
             self.tell("master.cf", tuple(each for each in nuls if span_of(known, each.line).first == line), data)
@@ -327,13 +333,13 @@ class _Run:
                 self.warn("master.cf", line, f"master.cf: {starts_with_space(text)}")
                 continue
             text = text.partition(b"\0")[0]
-            words = master_cf.words(numbers, parts)
+            words, lines = master_cf.split(numbers, parts, plain=plain)
             if len(words) < master_cf.COLUMNS:
                 raise _Stop(f"file master.cf: line {line}: bad field count")
-            refused = master_cf.invalid_field([word for word, _ in words[: master_cf.COLUMNS]])
+            refused = master_cf.invalid_field(words[: master_cf.COLUMNS])
             if refused:
                 raise _Stop(_printable(f'{refused} in "{decoded(text)}"'))
-            self.services.append(self.service(words, line))
+            self.services.append(self.service(words, lines))
         if nuls and not self.services:
             self.tell("master.cf", tuple(nuls), data)
         shared: dict[str, dict[str, str]] = {}
@@ -342,49 +348,48 @@ class _Run:
                 shared.setdefault(service.id, {})[name] = value
             service.settings = shared.get(service.id)
 
-    def service(self, words: list[tuple[bytes, int]], line: int) -> _Service:
+    def service(self, words: list[str], lines: list[int]) -> _Service:
         """A service with its arguments in the form that postconf gives them."""
-        texts = [word for word, _ in words]
-        lines = [number for _, number in words]
+        words, lines = list(words), list(lines)
         field = master_cf.COLUMNS
-        while field < len(texts):
-            text = texts[field]
-            if not text.startswith(b"-") or text == b"--":
+        while field < len(words):
+            word = words[field]
+            if not word.startswith("-") or word == "--":
                 break
             # Postconf's own reading of options, faults included: -orelayhost=b is -o relayh -o st=b (measured).
-            other = text.find(b"o", 2)
+            other = word.find("o", 2)
             if other > 0:
-                texts.insert(field + 1, b"-" + text[other:])
-                lines.insert(field + 1, lines[field])
-                text = texts[field] = text[:other]
-            if text[1:2] in (b"o", b""):
-                if len(text) > 2:
-                    texts[field : field + 1] = [text[:2], text[2:]]
+                words[field : field + 1] = word[:other], "-" + word[other:]
+                lines.insert(field, lines[field])
+                word = word[:other]
+            if word[1:2] in _WITH_VALUE:
+                if len(word) > 2:
+                    words[field : field + 1] = word[:2], word[2:]
                     lines.insert(field, lines[field])
-                if field + 1 < len(texts):
+                if field + 1 < len(words):
                     field += 1
-                    if texts[field].startswith(b"{"):
-                        texts[field] = self.unbraced(texts[field], lines[field])
-                        if text[1:2] == b"o":
-                            texts[field] = self.normal(texts[field], lines[field])
+                    if words[field].startswith("{"):
+                        words[field] = self.unbraced(words[field], lines[field])
+                        if word[1:2] == "o":
+                            words[field] = self.normal(words[field], lines[field])
             field += 1
-        for rest in range(field, len(texts)):
-            if texts[rest].startswith(b"{"):
-                texts[rest] = self.unbraced(texts[rest], lines[rest])
-        return _Service([decoded(text) for text in texts], lines, line)
+        for rest in range(field, len(words)):
+            if words[rest].startswith("{"):
+                words[rest] = self.unbraced(words[rest], lines[rest])
+        return _Service(words, lines)
 
-    def unbraced(self, word: bytes, line: int) -> bytes:
+    def unbraced(self, word: str, line: int) -> str:
         inside, why = master_cf.unbraced(word)
         if why:
             self.warn("master.cf", line, f"master.cf: {why}")
         return inside
 
-    def normal(self, text: bytes, line: int) -> bytes:
+    def normal(self, text: str, line: int) -> str:
         name, value, why = master_cf.split_parameter(text)
         if why:
-            self.warn("master.cf", line, f'master.cf: {why}: "{decoded(text)}"')
+            self.warn("master.cf", line, f'master.cf: {why}: "{text}"')
             return text
-        return name + b"=" + value
+        return f"{name}={value}"
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -401,21 +406,27 @@ class _Run:
         if name == "process_name":
             return "postconf"
         if name in _COMPUTED:
-            return self.computed(name)
+            if name not in self.computed:
+                self.computed[name] = None
+                self.computed[name] = self.compute(name)
+            value = self.computed[name]
+            if value is None:
+                raise _Stop(f"postconf crashes: the default of {name} refers to itself")
+            return value
         parameter = catalogue().get(name) if self.builtin[name] else None
         if parameter:
             return parameter.default_in(self.postfix)
         return "" if name in self.legacy else None
 
-    def computed(self, name: str) -> str:
+    def compute(self, name: str) -> str:
         """The default of a parameter that depends on the machine and on others: postconf looks at what is set."""
         if name == "mynetworks":
             self.networks()
             return self.host.get(name, "")
         if name == "mydomain":
             host = self.among(self.main, "main.cf", "myhostname") if "myhostname" in self.main else None
-            host = self.computed("myhostname") if host is None else host
-            return host.partition(".")[2] or _NO_DOMAIN
+            host = self.default("myhostname") if host is None else host
+            return (host or "").partition(".")[2] or _NO_DOMAIN
         host = self.host.get("hostname", "")
         if not host or "." in host:
             return host
@@ -451,7 +462,7 @@ class _Run:
                 self.register_settings(service.settings, service)
         for name in _COMPUTED:
             if name not in self.main:
-                self.computed(name)
+                self.look_for_names(self.default(name) or "", None, "main.cf", 0, name)
         self.register_settings(self.main, None)
 
     def register_settings(self, settings: dict[str, str], service: _Service | None) -> None:
@@ -470,13 +481,14 @@ class _Run:
             if name in _RAW:
                 continue
 
-            def found(reference: str, line: int = line) -> None:
-                self.refer(reference, service, file, line)
-
-            for warning in macro.scan(value, found, self.postfix):
-                self.warn(file, line, warning, name)
+            self.look_for_names(value, service, file, line, name)
             if self.builtin[name] or name in self.derived:
                 self.tables(self.expanded(value, service, file, line, name), service, file, line, name)
+
+    def look_for_names(self, value: str, service: _Service | None, file: str, line: int, name: str) -> None:
+        """Note which names a value refers to, in any branch."""
+        for warning in macro.scan(value, lambda each: self.refer(each, service, file, line), self.postfix):
+            self.warn(file, line, warning, name)
 
     def line(self, name: str, service: _Service | None) -> int:
         return (service.lines if service else self.lines).get(name, 0)
@@ -708,7 +720,7 @@ def _service_line(words: list[str]) -> str:
             braces = _has_blank(word)
         elif not word.startswith("-") or word == "--":
             options = False
-        elif word[1:2] in ("o", "") and field + 1 < len(words):
+        elif word[1:2] in _WITH_VALUE and field + 1 < len(words):
             field += 1
             value = words[field]
             word += f" {{{value}}}" if _has_blank(value) else f" {value}"

@@ -24,9 +24,6 @@ NAMES = [
     b"default_rbl_reply",
     b"forward_path",
     b"smtpd_expansion_filter",
-    # Read-only.
-    b"process_name",
-    b"service_name",
     # Without a default, going, gone, or younger than some version.
     b"fallback_relay",
     b"virtual_maps",
@@ -74,6 +71,9 @@ NAMES = [
     b"a,b",
     b"\xc2\xa0first",
 ]  # fmt: skip
+
+READ_ONLY = [b"process_name", b"process_id", b"service_name"]
+"""They are taken out when postconf comes to them; what else it has seen by then is up to the order of its hash."""
 
 REFERRED = [
     *NAMES[:10], b"first", b"first", b"second", b"third", b"_1", b"nosuch", b"mail_version", b"process_name",
@@ -201,12 +201,15 @@ BEGINNINGS = [b"", b"", b"", b"", b"# comment\n", b"\n", b" indented = ignored\n
 def main_cf(draw: st.DrawFn) -> bytes:
     """A main.cf. One in a few is refused."""
     broken = draw(st.integers(0, 3)) == 0
-    entry = st.builds(
-        lambda name, equals, value, end: name + equals + value + end,
-        st.sampled_from(NAMES),
-        st.sampled_from(EQUALS),
-        values(broken=False),
-        st.sampled_from(ENDS),
+    entry = st.one_of(
+        st.builds(
+            lambda name, equals, value, end: name + equals + value + end,
+            st.sampled_from(NAMES),
+            st.sampled_from(EQUALS),
+            values(broken=False),
+            st.sampled_from(ENDS),
+        ),
+        st.builds(lambda name: name + b" = set\n", st.sampled_from(READ_ONLY)),
     )
     lines = draw(st.lists(entry, max_size=10))
     if broken:
@@ -241,7 +244,7 @@ WRONG_FIELDS = [b"", b"x", b"yn", b"Y", b"10?", b"?", b"-?", b"--", b"5x", b"?5"
 BLANKS = [b" ", b" ", b" ", b"  ", b"\t", b"\r", b" \r\n  ", b"\n  ", b"\n  ", b"\n# comment\n ", b"\n\n\t", b"\n  #x\n  ",
           b"\n \n ", b"\n#\x00\n ", b"\n\v", b"\f", b"\v"]  # fmt: skip
 ARGUMENTS = [
-    b"-o", b"-o", b"-o", b"-v", b"-D", b"-vo", b"-", b"--", b"-n", b"-m 5", b"#", b"# hi", b"flags=DRXhu", b"user=vmail",
+    b"-o", b"-o", b"-o", b"-v", b"-D", b"-vo", b"--", b"-n", b"-m 5", b"#", b"# hi", b"flags=DRXhu", b"user=vmail",
     b"argv=/bin/x", b"${recipient}", b"-d", b"{", b"}", b"{ x  y }", b"{x}", b"{x}y", b"{ -o }", b"{-o}", b"{{x} y}", b"{}",
     b"{ \t }", b"x{ y z }", b"\x00", b"\xff", b"permit_mynetworks,", b"reject", b"=", b"-o=", b"-vD", b"-x{ y  z }", b"{#a}",
 ]  # fmt: skip
@@ -251,7 +254,7 @@ SETTINGS = [b"%(n)s=%(v)s", b"-o%(n)s=%(v)s", b"-o %(n)s=%(v)s", b"-o { %(n)s = 
 SHORT_VALUES = [b"", b"x", b"yes", b"a,b", b"$first", b"${second}", b"a b", b"a  b\tc", b"{a}", b"ldap:users", b"$nosuch",
                 b"${first?{a b}:{c}}", b"$service_name", b"$process_name", b"$mydomain", b"first", b"\xc3\xbc", b"x#y", b"#",
                 b"{ # }", b"inline:{ {a=b} }", b"$$", b"a #b"]  # fmt: skip
-GOOD_NAMES = [*NAMES[:6], *NAMES[12:31], *NAMES[33:41], b"gr\xc3\xbc"]
+GOOD_NAMES = [*NAMES[:6], *NAMES[12:29], *NAMES[31:39], b"gr\xc3\xbc"]
 
 
 @st.composite
@@ -259,6 +262,7 @@ def master_cf(draw: st.DrawFn) -> bytes:
     """A master.cf. One in a few is refused."""
     wrong = draw(st.integers(0, 5)) == 0
     blank = st.sampled_from(BLANKS)
+    plain = st.sampled_from(BLANKS[:-3])
     setting = st.builds(
         lambda form, name, value: form % {b"n": name, b"v": value},
         st.sampled_from(SETTINGS),
@@ -281,8 +285,8 @@ def master_cf(draw: st.DrawFn) -> bytes:
         ]
         words = columns + draw(st.lists(argument, max_size=5))
         text = words[0]
-        for word in words[1:]:
-            text += draw(blank) + word
+        for index, word in enumerate(words[1:], 1):
+            text += draw(blank if index >= 8 or wrong else plain) + word
         rows.append(text + draw(st.sampled_from(ENDS)))
     if wrong and rows:
         fields = [b"wrong", b"inet", b"n", b"-", b"n", b"-", b"-", b"smtpd"]
