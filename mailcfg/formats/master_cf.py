@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mailcfg.configuration import Service, Setting
@@ -31,9 +33,10 @@ COLUMNS = 8
 _BLANKS = " \t\r\n"
 """What stands between words: unlike elsewhere, vertical tabs and form feeds do not (measured)."""
 
+_SPACE_CHARACTERS = frozenset(SPACES)
 _SPACES = str.maketrans(_BLANKS, "    ")
-_ODD = (b"{", b"\0", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
-"""With none of these in an ASCII file, words are what str.split takes for words."""
+_ODD = (b"\0", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+"""With none of these in an ASCII file, words are what str.split takes for words, but for braces."""
 
 _OPTIONS = "cdDilmnorsStuvVz"
 _WITH_VALUE = "imnorst"
@@ -272,28 +275,30 @@ def parse(data: bytes, postfix: Version | None = None) -> MasterCf:
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether words are what str.split takes for words in the whole file."""
+    """Whether words are what str.split takes for words in the whole file, but for braces."""
     return data.isascii() and not any(odd in data for odd in _ODD)
 
 
 def split(numbers: list[int], parts: list[bytes], *, plain: bool) -> tuple[list[str], list[int]]:
     """Words of a logical line, and the physical line of each. What stands in braces is not split; they are kept."""
-    if plain:
+    joined = parts[0] if len(parts) == 1 else b"".join(parts)
+    if plain and b"{" not in joined:
         if len(parts) == 1:
-            words = parts[0].decode().split()
+            words = joined.decode().split()
             return words, numbers * len(words)
         words = []
         lines = []
-        for number, part in zip(numbers, parts, strict=True):
+        for index, part in enumerate(parts):
             some = part.decode().split()
             words += some
-            lines += [number] * len(some)
+            lines += [numbers[index]] * len(some)
         return words, lines
-    text = decoded(b"".join(parts).partition(b"\0")[0])
+    text = decoded(joined.partition(b"\0")[0])
     flat = text.translate(_SPACES)
     words = []
     lines = []
-    index, limit = 0, len(decoded(parts[0]))
+    sizes = [len(part if plain else decoded(part)) for part in parts]
+    index, limit = 0, sizes[0]
     start = end = 0
     while True:
         start = end
@@ -304,7 +309,7 @@ def split(numbers: list[int], parts: list[bytes], *, plain: bool) -> tuple[list[
         end = _end(flat, start)
         while start >= limit:
             index += 1
-            limit += len(decoded(parts[index]))
+            limit += sizes[index]
         words.append(text[start:end])
         lines.append(numbers[index])
 
@@ -389,22 +394,26 @@ def split_parameter(text: str) -> tuple[str, str, str]:
     name = head.strip(SPACES)
     if not name:
         return "", "", "missing attribute name"
-    if not equals or any(blank in name for blank in SPACES):
+    if not equals or not _SPACE_CHARACTERS.isdisjoint(name):
         return "", "", "missing '=' after attribute name"
     return name, rest.strip(SPACES), ""
 
 
+_word: Callable[[tuple[str, int]], Word] = partial(tuple.__new__, Word)
+
+
 def _arguments(words: list[str], lines: list[int], problems: list[Problem]) -> tuple[Word, ...]:
     """Arguments as master passes them."""
+    if not any(word[0] == "{" for word in words):
+        return tuple(map(_word, zip(words, lines, strict=True)))
     found: list[Word] = []
-    new = tuple.__new__
     for word, line in zip(words, lines, strict=True):
         text = word
         if word[0] == "{":
             text, why = unbraced(word)
             if why:
                 problems.append(Problem(line, why, True))
-        found.append(new(Word, (text, line)))
+        found.append(Word(text, line))
     return tuple(found)
 
 
@@ -416,7 +425,7 @@ def _options(arguments: tuple[Word, ...], command: str) -> tuple[tuple[Override,
     index = 0
     while index < len(arguments):
         text, line = arguments[index]
-        if len(text) < 2 or text[0] != "-":
+        if text[:1] != "-" or text == "-":
             break
         index += 1
         if text == "--":

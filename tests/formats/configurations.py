@@ -1,5 +1,8 @@
 """main.cf and master.cf files that nobody would write, for comparing what is read with what the real postconf reads."""
 
+# The pieces stand closer together than lines are long elsewhere.
+# ruff: noqa: E501, RUF005
+
 from __future__ import annotations
 
 from hypothesis import strategies as st
