@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from bisect import bisect_right
+from itertools import accumulate
 from typing import NamedTuple
 
 from mailcfg.configuration import Service, Setting
@@ -38,9 +38,9 @@ _SPACES = str.maketrans(_BLANKS, "    ")
 _ODD = (b"\0", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 """With none of these in an ASCII file, words are what str.split takes for words, but for braces."""
 
-_OPTIONS = "cdDilmnorsStuvVz"
+_FLAGS = "cdDlSuvVz"
 _WITH_VALUE = "imnorst"
-"""Options of Postfix's daemons, and of them those with a value. A daemon dies of another (measured)."""
+"""Options of Postfix's daemons, without and with a value. A daemon dies of any other (measured)."""
 
 _WITHOUT_ARGUMENTS = frozenset(
     [
@@ -294,43 +294,35 @@ def split(numbers: list[int], parts: list[bytes], *, plain: bool) -> tuple[list[
             lines += [numbers[index]] * len(some)
         return words, lines
     text = decoded(joined.partition(b"\0")[0])
-    flat = text.translate(_SPACES)
     words = []
     lines = []
-    sizes = [len(part if plain else decoded(part)) for part in parts]
-    index, limit = 0, sizes[0]
-    start = end = 0
-    while True:
-        start = end
-        while flat[start : start + 1] == " ":
-            start += 1
-        if start == len(text):
-            return words, lines
-        end = _end(flat, start)
-        while start >= limit:
-            index += 1
-            limit += sizes[index]
-        words.append(text[start:end])
-        lines.append(numbers[index])
+    ends = list(accumulate(len(decoded(part)) for part in parts))
+    offset = depth = start = 0
+    for chunk in text.translate(_SPACES).split(" "):
+        if chunk:
+            if not depth:
+                start = offset
+            if "{" in chunk or "}" in chunk:
+                depth = _depth(chunk, depth)
+            if not depth:
+                words.append(text[start : offset + len(chunk)])
+                lines.append(numbers[bisect_right(ends, start)])
+        offset += len(chunk) + 1
+    if depth:
+        # A brace that is never closed takes all there is.
+        words.append(text[start:])
+        lines.append(numbers[bisect_right(ends, start)])
+    return words, lines
 
 
-def _end(flat: str, start: int) -> int:
-    """Where a word ends: at the first blank outside braces. A brace that is never closed takes all there is."""
-    depth = 0
-    while True:
-        end = flat.find(" ", start)
-        if end < 0:
-            end = len(flat)
-        chunk = flat[start:end]
-        if "{" in chunk or (depth and "}" in chunk):
-            for character in chunk:
-                if character == "{":
-                    depth += 1
-                elif character == "}" and depth:
-                    depth -= 1
-        if not depth or end == len(flat):
-            return end
-        start = end + 1
+def _depth(chunk: str, depth: int) -> int:
+    """How many braces are open behind a text, where so many were before it. One too many closes nothing."""
+    for character in chunk:
+        if character == "{":
+            depth += 1
+        elif character == "}" and depth:
+            depth -= 1
+    return depth
 
 
 def invalid_field(columns: list[str]) -> str | None:
@@ -399,21 +391,16 @@ def split_parameter(text: str) -> tuple[str, str, str]:
     return name, rest.strip(SPACES), ""
 
 
-_word: Callable[[tuple[str, int]], Word] = partial(tuple.__new__, Word)
-
-
 def _arguments(words: list[str], lines: list[int], problems: list[Problem]) -> tuple[Word, ...]:
     """Arguments as master passes them."""
-    if not any(word[0] == "{" for word in words):
-        return tuple(map(_word, zip(words, lines, strict=True)))
     found: list[Word] = []
-    for word, line in zip(words, lines, strict=True):
+    for index, word in enumerate(words):
         text = word
         if word[0] == "{":
             text, why = unbraced(word)
             if why:
-                problems.append(Problem(line, why, True))
-        found.append(Word(text, line))
+                problems.append(Problem(lines[index], why, True))
+        found.append(Word(text, lines[index]))
     return tuple(found)
 
 
@@ -421,31 +408,31 @@ def _options(arguments: tuple[Word, ...], command: str) -> tuple[tuple[Override,
     """What a daemon takes from its arguments, as getopt(3) reads them, and what it dies of."""
     found: list[Override] = []
     problems: list[Problem] = []
-    new = tuple.__new__
-    index = 0
-    while index < len(arguments):
+    index, count = 0, len(arguments)
+    while index < count:
         text, line = arguments[index]
         if text[:1] != "-" or text == "-":
             break
         index += 1
         if text == "--":
             break
-        for position, letter in enumerate(text[1:], 2):
-            if letter not in _WITH_VALUE and letter in _OPTIONS:
-                continue
-            value = text[position:]
-            if not value and index < len(arguments) and letter in _OPTIONS:
-                value, line = arguments[index]
-                index += 1
-            elif not value or letter not in _OPTIONS:
-                return tuple(found), (*problems, Problem(line, f"invalid option: {letter}", True))
-            if letter == "o":
-                name, setting, why = split_parameter(value)
-                if why:
-                    problems.append(Problem(line, f'invalid "-o {value}" option value: {why}', True))
-                else:
-                    found.append(new(Override, (name, setting, line)))
-            break
+        position = 1
+        while text[position] in _FLAGS and position + 1 < len(text):
+            position += 1
+        letter, value = text[position], text[position + 1 :]
+        if letter in _FLAGS:
+            continue
+        if letter not in _WITH_VALUE or (not value and index == count):
+            return tuple(found), (*problems, Problem(line, f"invalid option: {letter}", True))
+        if not value:
+            value, line = arguments[index]
+            index += 1
+        if letter == "o":
+            name, setting, why = split_parameter(value)
+            if why:
+                problems.append(Problem(line, f'invalid "-o {value}" option value: {why}', True))
+            else:
+                found.append(Override(name, setting, line))
     if index < len(arguments) and command in _WITHOUT_ARGUMENTS:
         text, line = arguments[index]
         problems.append(Problem(line, f"unexpected command-line argument: {text}", True))
