@@ -286,6 +286,8 @@ class _Run:
             message = f"overriding earlier entry: config_directory={self.main['config_directory']}"
             problems.append(Problem(first.line, message, False))
         self.tell("main.cf", tuple(problems), data)
+        if first:
+            del self.main["config_directory"]
         for entry in parsed.entries:
             self.main[entry.name] = entry.value
             self.lines[entry.name] = entry.line

@@ -47,17 +47,6 @@ generated = settings(
 Say = Callable[[str], None]
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Say:
-    """Print a count, captured or not."""
-
-    def to_terminal(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{request.node.name}: {text}")
-
-    return to_terminal
-
-
 # --- the library, in a process of its own ----------------------------------------------------------------------------
 
 
