@@ -1,5 +1,6 @@
 """`mailcfg`, and `python -m mailcfg`: the version at once, everything else through the command line proper."""
 
+import os
 import sys
 
 
@@ -12,7 +13,8 @@ def main() -> int:
         print(f"mailcfg {__version__}")
         return 0
     if verb == "drift" and _still_in_sync(words):
-        return 0
+        # Nothing was printed and nothing is open: to take the interpreter apart would cost a fifth of starting it.
+        os._exit(0)
     try:
         import gc
 

@@ -178,6 +178,7 @@ def values(*, broken: bool) -> st.SearchStrategy[bytes]:
     kinds = [st.sampled_from(PIECES), reference(), st.sampled_from([b" ", b" ", b", "]), st.sampled_from(BREAKS)]
     if broken:
         kinds.append(st.sampled_from(BROKEN))
+        kinds.append(st.text("${}()?:=<>!a1_ ", max_size=12).map(str.encode))
     return st.lists(st.one_of(*kinds), max_size=6).map(b"".join)
 
 
@@ -223,7 +224,7 @@ def main_cf(draw: st.DrawFn) -> bytes:
         elif kind == 1:
             wrong = name + draw(st.sampled_from(LEFT_OUT)) + draw(values(broken=False)) + b"\n"
         else:
-            wrong = name + b" = " + draw(values(broken=True)) + draw(st.sampled_from(BROKEN)) + b"\n"
+            wrong = name + b" = " + draw(values(broken=True)) + draw(st.sampled_from([b"", *BROKEN])) + b"\n"
         lines.insert(draw(st.integers(0, len(lines))), wrong)
     data = draw(st.sampled_from(BEGINNINGS)) + b"".join(lines)
     return data[: len(data) - draw(st.sampled_from([0, 0, 0, 1, 2]))]

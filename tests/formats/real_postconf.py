@@ -1,7 +1,7 @@
 """The real postconf, held against what formats.postconf says that it prints.
 
-`python -m tests.formats.real_postconf [--root CHROOT] [--examples N] [--seed N]` compares as many generated files as one
-likes; it needs root for a chroot (tests/chroots.py makes them).
+`python -m tests.formats.real_postconf [--root CHROOT] [--examples N] [--seed N]` compares as many generated files as
+one likes; it needs root for a chroot (tests/chroots.py makes them).
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -30,6 +32,7 @@ from tests.formats import configurations
 
 TABLE = b"user = x\nnonsense = y\nuser = z\n\nquery\n = a\n"
 CRASHED = -11
+COMPUTED = postconf._COMPUTED
 
 HOUSE_RULES: dict[str, Any] = {
     "deadline": None,
@@ -141,16 +144,19 @@ class Real:
         return "refused"
 
     def in_any_order(self, main: bytes, master: bytes, option: str) -> tuple[set[str], set[str]]:
-        """What postconf may say before it gives up on a value: it looks at parameters in the order of its hash."""
+        """What postconf may say before it gives up on a value: its hash has another order in every run."""
         entries = list(main_cf.parse(main, self.version).effective().values())
         warnings: set[str] = set()
         fatals: set[str] = set()
         for first in range(len(entries) or 1):
             order = entries[first:] + entries[:first]
             data = b"".join(encoded(f"{entry.name} = {entry.value}\n") for entry in order)
-            told = self.told(data, master, option)
-            warnings |= {self.bare(warning.text) for warning in told.warnings}
-            fatals |= {self.bare(told.fatal)} if told.fatal else set()
+            for computed in permutations(COMPUTED):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(postconf, "_COMPUTED", computed)
+                    told = self.told(data, master, option)
+                warnings |= {self.bare(warning.text) for warning in told.warnings}
+                fatals |= {self.bare(told.fatal)} if told.fatal else set()
         return warnings, fatals
 
     def bare(self, text: str) -> str:
