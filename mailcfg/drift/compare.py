@@ -44,9 +44,9 @@ def compare(wanted: Desired, door: Door, now: float, remembered: Facts | None = 
         compare_services,
         compare_sasl,
         compare_files,
-        compare_directories,
         compare_certificates,
         compare_maps,
+        compare_directories,
     ):
         compared(view)
     return Comparison(view.report(), wanted, live, view.files)

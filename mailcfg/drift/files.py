@@ -45,7 +45,9 @@ def compare_directories(view: View) -> None:
     paths = [target.path for target in view.wanted.targets]
     for certificate in view.configuration.certificates:
         paths += [certificate.certificate_file, certificate.key_file]
-    for directory in dict.fromkeys(path.rpartition("/")[0] for path in paths):
+    # A directory on the way to what could not be read was told with it.
+    readable = [path for path in paths if not view.is_unknown(path)]
+    for directory in dict.fromkeys(path.rpartition("/")[0] for path in readable):
         try:
             found = view.look(directory, content=False)
         except Unreadable:

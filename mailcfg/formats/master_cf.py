@@ -236,7 +236,7 @@ def parse(data: bytes, postfix: Version | None = None) -> MasterCf:
     """
     rows: list[Row] = []
     problems: list[Problem] = []
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     sound: set[tuple[str, ...]] = set()
     plain = is_plain(data)
     new = tuple.__new__
@@ -265,9 +265,10 @@ def parse(data: bytes, postfix: Version | None = None) -> MasterCf:
             overrides, own = _options(arguments, columns[7])
         key = _key(columns)
         if key in seen:
-            message = f'duplicate master.cf entry for service "{columns[0]}" -- using the last entry'
+            message = f'duplicate master.cf entry for service "{seen[key]}" -- using the last entry'
             problems.append(Problem(line, message, False))
-        seen.add(key)
+        else:
+            seen[key] = columns[0]
         rows.append(new(Row, (*columns, arguments, overrides, line, numbers[-1], own)))
     if b"\0" in data:
         add_nul_problems(problems, data, postfix)

@@ -261,19 +261,29 @@ SHORT_VALUES = [b"", b"x", b"yes", b"a,b", b"$first", b"${second}", b"a b", b"a 
 GOOD_NAMES = [*NAMES[:6], *NAMES[12:29], *NAMES[31:39], b"gr\xc3\xbc"]
 
 
-@st.composite
-def master_cf(draw: st.DrawFn) -> bytes:
-    """A master.cf. One in a few is refused."""
-    wrong = draw(st.integers(0, 5)) == 0
-    blank = st.sampled_from(BLANKS)
-    plain = st.sampled_from(BLANKS[:-3])
+def argument() -> st.SearchStrategy[bytes]:
+    """A word behind the command of a service, or a few that belong together."""
     setting = st.builds(
         lambda form, name, value: form % {b"n": name, b"v": value},
         st.sampled_from(SETTINGS),
         st.sampled_from(GOOD_NAMES),
         st.sampled_from(SHORT_VALUES),
     )
-    argument = st.one_of(setting, setting, st.sampled_from(ARGUMENTS))
+    return st.one_of(setting, setting, st.sampled_from(ARGUMENTS))
+
+
+def arguments() -> st.SearchStrategy[bytes]:
+    """All that stands behind the command of a service, several lines perhaps."""
+    pair = st.tuples(argument(), st.sampled_from(BLANKS)).map(b"".join)
+    return st.lists(pair, max_size=6).map(b"".join)
+
+
+@st.composite
+def master_cf(draw: st.DrawFn) -> bytes:
+    """A master.cf. One in a few is refused."""
+    wrong = draw(st.integers(0, 5)) == 0
+    blank = st.sampled_from(BLANKS)
+    plain = st.sampled_from(BLANKS[:-3])
     rows = []
     for _ in range(draw(st.integers(0, 5))):
         boolean = st.sampled_from([b"y", b"n", b"-"])
@@ -287,7 +297,7 @@ def master_cf(draw: st.DrawFn) -> bytes:
             draw(st.sampled_from([b"-", b"0", b"1", b"50"])),
             draw(st.sampled_from(COMMANDS)),
         ]
-        words = columns + draw(st.lists(argument, max_size=5))
+        words = columns + draw(st.lists(argument(), max_size=5))
         text = words[0]
         for index, word in enumerate(words[1:], 1):
             text += draw(blank if index >= 8 or wrong else plain) + word
