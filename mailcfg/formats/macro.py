@@ -196,6 +196,9 @@ _CALLS = 100
 _TOGETHER = 200
 """The same, the operands of comparisons included. Postfix does not count those: in a circle it crashes (measured)."""
 
+_STEPS = 100_000
+"""How many texts and references one value may become. Postfix has no limit but its memory."""
+
 _BLANKS = " \t\r\n"
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _LETTERS_AND_DIGITS = _NAME_CHARACTERS - {"_"}
@@ -215,7 +218,7 @@ _COMPARISONS: dict[str, Callable[[int], bool]] = {
 class _Expansion:
     """One expansion, step by step as Postfix does it: it goes on a while after an error, and all warnings are kept."""
 
-    __slots__ = ("before", "calls", "error", "lookup", "postfix", "raw", "result", "scan", "warnings")
+    __slots__ = ("before", "calls", "error", "lookup", "postfix", "raw", "result", "scan", "steps", "warnings")
 
     def __init__(
         self,
@@ -224,17 +227,17 @@ class _Expansion:
         raw: Container[str],
         *,
         scan: bool,
-        before: int = 0,
-        warnings: list[str] | None = None,
+        within: _Expansion | None = None,
     ) -> None:
         self.lookup = lookup
         self.postfix = postfix
         self.raw = raw
         self.scan = scan
-        self.before = before
-        self.warnings: list[str] = [] if warnings is None else warnings
+        self.before: int = within.before + within.calls if within else 0
+        self.warnings: list[str] = within.warnings if within else []
+        self.steps: list[int] = within.steps if within else [0]
         self.result: list[str] = []
-        self.calls = 0
+        self.calls: int = 0
         self.error = False
 
     def text(self, value: str) -> bool:
@@ -279,8 +282,12 @@ class _Expansion:
 
     def enter(self, what: str) -> bool:
         """Note one more step down; whether there is an error."""
+        nesting = f'unreasonable macro call nesting: "{what}"'
+        self.steps[0] += 1
+        if self.steps[0] > _STEPS:
+            raise MacroStop(nesting, [*self.warnings, nesting])
         if self.calls > _CALLS or self.before + self.calls > _TOGETHER:
-            self.refuse(f'unreasonable macro call nesting: "{what}"')
+            self.refuse(nesting)
         self.calls += 1
         return self.error
 
@@ -396,14 +403,7 @@ class _Expansion:
 
     def operand(self, text: str) -> str:
         """A text expanded by itself. Its error is one of the whole."""
-        expansion = _Expansion(
-            self.lookup,
-            self.postfix,
-            self.raw,
-            scan=self.scan,
-            before=self.before + self.calls,
-            warnings=self.warnings,
-        )
+        expansion = _Expansion(self.lookup, self.postfix, self.raw, scan=self.scan, within=self)
         if expansion.text(text):
             self.error = True
         return "".join(expansion.result)
