@@ -19,8 +19,8 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*\.toml")
 """A policy's file name: it is written into comments and names the bundle's directory."""
 
 
-def read_policy(path: str) -> str:
-    """The UTF-8 text of a policy file.
+def read_policy(path: str, at: str | None = None) -> str:
+    """The UTF-8 text of a policy file. `at` is where it lies, when `path` is only what people call it.
 
     Raises PolicyError when it is missing, a directory, no regular file, unreadable, larger than SIZE_LIMIT, not UTF-8,
     or has a name that could not be written safely into a comment or become a directory of the same name.
@@ -31,7 +31,7 @@ def read_policy(path: str) -> str:
 
     name = os.path.basename(path)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = os.open(at or path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise refuse("file-missing", "there is no such file", _missing_help(path)) from None
     except (OSError, ValueError) as error:

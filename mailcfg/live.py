@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mailcfg.configuration import Configuration, Origin, SaslFile, Service, Setting
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
 from mailcfg.formats import main_cf, master_cf, smtpd_conf
 from mailcfg.machine import File, Unreadable
+from mailcfg.secrets import is_secret
+
+if TYPE_CHECKING:
+    from mailcfg.formats.postconf import Warned
 
 
 class Door(Protocol):
@@ -172,8 +176,15 @@ def _acceptable(reader: _Reader, directory: str, main: bytes, master: bytes, pos
         return
     # What Postfix gives up with is general; the warning before it names the value.
     last = printed.warnings[-1:]
-    file, line, words = (last[0].file, last[0].line, f": {last[0].text}") if last else ("main.cf", 0, "")
+    file, line, words = (last[0].file, last[0].line, f": {_without_secret(last[0])}") if last else ("main.cf", 0, "")
     reader.troubles.append(Trouble(f"{directory}/{file}", line, printed.fatal + words))
+
+
+def _without_secret(warning: Warned) -> str:
+    """A warning of postconf, which quotes the value that it is about: the name alone where that is a secret."""
+    if not warning.name or not is_secret(warning.name, warning.text):
+        return warning.text
+    return f"{warning.text.partition(':')[0]} in {warning.name}"
 
 
 def _service(row: master_cf.Row, path: str) -> Service:

@@ -63,9 +63,19 @@ class Machine:
         privileges made of a machine's files belongs to them throughout.
         """
         if self._owners is None:
-            status = os.stat(self.root or "/")
-            self._owners = (status.st_uid, status.st_gid)
+            found = self.look("", content=False)
+            assert found is not None
+            self._owners = (found.uid, found.gid)
         return self._owners
+
+    def inside(self, path: str) -> str | None:
+        """Where a path of the machine lies on this one, all links followed inside the root; None where it leads to
+        nothing. Raises Unreadable.
+        """
+        try:
+            return self._real(path)
+        except OSError as error:
+            raise Unreadable(path, error.strerror or str(error)) from None
 
     def look(self, path: str, *, content: bool = True) -> File | None:
         """The file at a path, or None where there is none. Raises Unreadable for all that is neither.

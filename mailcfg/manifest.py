@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from mailcfg.configuration import CertificateFiles, Configuration, Origin, SaslFile, Service, Setting, Step
+from mailcfg.facts.version import Version
 from mailcfg.layout import Place
 
 SCHEMA = "mailcfg/manifest/1"
+
+_MODE = re.compile(r"[0-7]{3,4}")
 
 
 class ManifestFile(NamedTuple):
@@ -172,6 +176,11 @@ def read_manifest(text: str) -> Manifest:
         raise ManifestError(f"has the schema {schema}; this mailcfg reads {SCHEMA}" if known else "is no manifest")
     try:
         manifest: Manifest = _read(Manifest, data)
+        Version.parse(manifest.postfix)
+        Version.parse(manifest.openssl)
+        for file in manifest.files:
+            if not _MODE.fullmatch(file.mode):
+                raise ValueError(f"{file.path} has the mode {file.mode!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"is damaged: {error}") from None
     return manifest

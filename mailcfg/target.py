@@ -38,14 +38,30 @@ def stem(path: str) -> str:
     return name.removesuffix(".toml").removesuffix(".tar")
 
 
+def found_there(given: str | None) -> bool:
+    """Whether the machine itself says what it should be: no link may lead out of its root then."""
+    return not (given or os.environ.get(VARIABLE))
+
+
+def _inside(path: str, door: Machine) -> tuple[str, str]:
+    """A path as the door knows it, and where it lies on this machine. Raises Unreadable."""
+    whole = os.path.abspath(path)
+    if not door.root:
+        return whole, whole
+    if not whole.startswith(f"{door.root}/"):
+        raise Unreadable(path, f"is not below {door.root}")
+    place = whole[len(door.root) :]
+    return place, door.inside(place) or whole
+
+
 def load(path: str, door: Machine) -> Desired:
     """What a policy or a bundle wants. Raises PolicyError, Unreadable or Failure. What is read is in `door.seen`."""
-    whole = os.path.abspath(path)
-    if os.path.isdir(whole):
-        return _bundle(path, _Tree(whole, door))
-    if whole.endswith(".tar"):
-        return _bundle(path, _Tar(whole, door))
-    if whole.endswith(".toml") or not os.path.lexists(whole):
+    place, real = _inside(path, door)
+    if os.path.isdir(real):
+        return _bundle(path, _Tree(place, door))
+    if place.endswith(".tar"):
+        return _bundle(path, _Tar(place, door))
+    if place.endswith(".toml") or not os.path.lexists(real):
         return _site(path, door)
     raise Failure(f"{path} is neither a policy (site.toml) nor a bundle (a directory or a .tar with a manifest.json)")
 
@@ -58,8 +74,8 @@ def _site(path: str, door: Machine) -> Desired:
     from mailcfg.policy.document import Reader
 
     def read(name: str) -> str:
-        text = host.read_policy(name)
-        whole = os.path.abspath(name)
+        whole, real = _inside(name, door)
+        text = host.read_policy(name, real)
         door.look(whole)
         # What counts is what was compiled, should the file have changed between the two looks.
         seen = door.seen[whole].partition(":")[2]

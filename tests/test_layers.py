@@ -19,7 +19,7 @@ from tests.sites import ROOT
 PACKAGE = ROOT / "mailcfg"
 
 LAYERS = (
-    ("problem", "resources", "terminal", "machine"),
+    ("problem", "resources", "terminal", "machine", "secrets"),
     ("memory",),
     ("remember",),
     ("source",),
@@ -28,6 +28,7 @@ LAYERS = (
     ("configuration",),
     ("formats",),
     ("compile", "certificates"),
+    ("behaviour",),
     ("layout",),
     ("render", "manifest"),
     ("bundle",),

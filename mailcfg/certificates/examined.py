@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 class Examined(NamedTuple):
     """What a certificate and its key are, in values that JSON can keep, and nothing that is secret. An `error` or a
-    `key_error` says why that file is unusable; the other fields are empty then.
+    `key_error` says why that file is unusable; the other fields are empty then. `authority_error` says why the
+    authority's certificate is unusable, or that it did not sign this one.
     """
 
     error: str = ""
@@ -19,3 +20,4 @@ class Examined(NamedTuple):
     key_type: str = ""
     key_error: str = ""
     matches: bool = False
+    authority_error: str = ""

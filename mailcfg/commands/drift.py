@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         path = target.named(arguments.target, live)
     except Unreadable as error:
         raise Failure(str(error)) from None
-    comparison = _compare(arguments, path, files, live, time.time())
+    door = live if target.found_there(arguments.target) else files
+    comparison = _compare(arguments, path, door, live, time.time())
     report = comparison.report
     for each in report.unknown if comparison.wanted else ():
         place = f"{each.file}:{each.line}" if each.line else each.file
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return {"in-sync": ExitCode.AGREES, "drift": ExitCode.FINDINGS}.get(report.status, ExitCode.COULD_NOT_TELL)
 
 
-def _compare(arguments: argparse.Namespace, path: str, files: Machine, live: Machine, now: float) -> Comparison:
+def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Machine, now: float) -> Comparison:
     """Hold the machine against what is wanted of it. What is wrong with the policy or the bundle is told here."""
     from mailcfg import target
     from mailcfg.desired import moved
@@ -78,7 +79,7 @@ def _compare(arguments: argparse.Namespace, path: str, files: Machine, live: Mac
 
     facts = None if arguments.no_cache else Facts()
     try:
-        wanted = target.load(path, files)
+        wanted = target.load(path, door)
     except PolicyError as error:
         from mailcfg.reports import text
 

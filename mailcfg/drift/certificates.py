@@ -42,15 +42,28 @@ def compare_certificates(view: View) -> None:
             mode = MADE_MODE if made else KEPT_MODE
             compare_status(view, wanted.key_file, key, mode, "", wanted.origin, at_most=True, owned=made)
         if certificate is not None and wanted.certificate_file != wanted.key_file:
+            exposed = b"PRIVATE KEY-----" in certificate.data and certificate.mode & 0o077
+            if exposed:
+                view.differs(
+                    "mode", wanted.certificate_file, "", "0600", f"{certificate.mode:04o}", "error",
+                    origin=wanted.origin, effects=["a private key in it can be read by others"],
+                )  # fmt: skip
             compare_status(
                 view, wanted.certificate_file, certificate, 0o755, "", wanted.origin, at_most=True, owned=made
             )
+        authority = None
         if wanted.issuer == "private-ca":
-            _authority(view, wanted)
+            authority = _authority(view, wanted)
         elif wanted.ca_certificate_file:
             _file(view, wanted, wanted.ca_certificate_file, "the authority's certificate")
         if certificate is not None:
-            found = _examined(view, certificate, key)
+            together = wanted.certificate_file == wanted.key_file
+            found = _examined(view, certificate, key, authority, together=together)
+            if found.authority_error:
+                _differs(
+                    view, wanted, wanted.ca_certificate_file, f"the authority of {wanted.certificate_file}", "another",
+                    found.authority_error, "whoever believes that authority refuses the certificate",
+                )  # fmt: skip
             if found.error:
                 _differs(view, wanted, wanted.certificate_file, "a certificate", "unreadable", found.error, BROKEN)
             else:
@@ -79,20 +92,22 @@ def _differs(
     )  # fmt: skip
 
 
-def _authority(view: View, wanted: CertificateFiles) -> None:
+def _authority(view: View, wanted: CertificateFiles) -> File | None:
     """The authority of a private-ca certificate; its key need not be on the host, but if it is, nobody may read it."""
-    _file(view, wanted, wanted.ca_certificate_file, "the authority's certificate")
+    found = _file(view, wanted, wanted.ca_certificate_file, "the authority's certificate")
     try:
         key = view.look(wanted.ca_key_file, content=False)
     except Unreadable:
-        return
+        return found
     if key is not None:
         compare_status(view, wanted.ca_key_file, key, MADE_MODE, "", wanted.origin, at_most=True)
+    return found
 
 
-def _examined(view: View, certificate: File, key: File | None) -> Examined:
+def _examined(view: View, certificate: File, key: File | None, authority: File | None, *, together: bool) -> Examined:
     """What the files are: remembered from an earlier run, for the very same bytes, or read now."""
-    data = certificate.data + b"\0" + (key.data if key else b"-")
+    parts = (certificate.data, b"+" if together else key.data if key else b"-", authority.data if authority else b"-")
+    data = b"\0".join(parts)
     known = view.facts.recall(data) if view.facts else None
     if known is not None:
         from mailcfg.certificates.examined import Examined
@@ -101,7 +116,12 @@ def _examined(view: View, certificate: File, key: File | None) -> Examined:
         return Examined(**{**values, "names": tuple(values["names"])})
     from mailcfg.certificates.inspect import examine
 
-    found = examine(certificate.data, key.data if key else None)
+    found = examine(
+        certificate.data,
+        key.data if key else None,
+        together=together,
+        authority=authority.data if authority else None,
+    )
     if view.facts:
         view.facts.keep(data, json.dumps(found._asdict()))
     return found

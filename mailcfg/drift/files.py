@@ -12,12 +12,19 @@ from mailcfg.desired import Target
 from mailcfg.drift.explain import differences
 from mailcfg.drift.meaning import words
 from mailcfg.drift.parameters import wins_over
-from mailcfg.drift.secrets import masked, shown
 from mailcfg.drift.view import View
 from mailcfg.machine import File, Unreadable
+from mailcfg.secrets import masked, shown
 
 SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*[=:]\s*(.*?)\s*", re.ASCII)
 """A line of the shell or of a daemon's settings: a name, and its value behind an equals sign or a colon."""
+
+
+COLON = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*(.*?)\s*", re.ASCII)
+"""A line of saslauthd.conf: quotes are part of the value, and no other sign will do (saslauthd's LDAP_SASLAUTHD)."""
+
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(.*?)\s*", re.ASCII)
+"""A line of the shell that sets a variable: with a blank around the equals sign it is a command."""
 
 
 def compare_files(view: View) -> None:
@@ -41,21 +48,39 @@ def compare_files(view: View) -> None:
 
 
 def compare_directories(view: View) -> None:
-    """Tell directories of the policy's files in which anybody can put other files in their place."""
+    """Tell directories, on the way to the policy's files, in which somebody else can put others in their place."""
     paths = [target.path for target in view.wanted.targets]
     for certificate in view.configuration.certificates:
         paths += [certificate.certificate_file, certificate.key_file]
     # A directory on the way to what could not be read was told with it.
     readable = [path for path in paths if not view.is_unknown(path)]
-    for directory in dict.fromkeys(path.rpartition("/")[0] for path in readable):
+    for directory in dict.fromkeys(each for path in readable for each in _above(path)):
         try:
             found = view.look(directory, content=False)
         except Unreadable:
             continue
-        if found is not None and found.mode & stat.S_IWOTH and not found.mode & stat.S_ISVTX:
-            wanted = f"{found.mode & ~stat.S_IWOTH:04o}"
-            effects = [f"every user of the machine can replace what is in {directory}"]
+        if found is None:
+            continue
+        if found.uid not in view.root_users:
+            view.differs(
+                "owner", directory, "", "root", view.owner(found.uid), "error",
+                effects=[f"{view.owner(found.uid)} can replace what is in {directory}"],
+            )  # fmt: skip
+        foreign = found.gid not in (0, view.door.owners[1])
+        loose = found.mode & (stat.S_IWOTH | (stat.S_IWGRP if foreign else 0))
+        if loose and not found.mode & stat.S_ISVTX:
+            wanted = f"{found.mode & ~loose:04o}"
+            who = "every user of the machine" if loose & stat.S_IWOTH else f"group {view.group(found.gid)}"
+            effects = [f"{who} can replace what is in {directory}"]
             view.differs("mode", directory, "", wanted, f"{found.mode:04o}", "error", effects=effects)
+
+
+def _above(path: str) -> list[str]:
+    """The directories on the way to a file, the nearest first, without the root."""
+    found: list[str] = []
+    while path := path.rpartition("/")[0]:
+        found.append(path)
+    return found
 
 
 def compare_status(
@@ -125,15 +150,18 @@ class Line(NamedTuple):
     value: str
 
 
-def meaningful(text: str) -> list[Line]:
-    """Lines without blank ones and comments."""
+def meaningful(text: str, style: re.Pattern[str] = SETTING) -> list[Line]:
+    """Lines without blank ones and comments. `style`: what a setting looks like to the program that reads it."""
     found: list[Line] = []
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip(BLANKS)
         if not stripped or stripped.startswith("#"):
             continue
-        match = SETTING.fullmatch(line)
-        name, value = (match[1], _unquoted(match[2])) if match else ("", "")
+        match = style.fullmatch(line)
+        if match and style is ASSIGNMENT and not _one_word(match[2]):
+            match = None
+        value = match[2] if match else ""
+        name, value = (match[1], value if style is COLON else _unquoted(value)) if match else ("", "")
         found.append(Line(number, " ".join(words(stripped)), name, value))
     return found
 
@@ -147,16 +175,33 @@ def _unquoted(value: str) -> str:
     return " ".join(words(word[0] if len(word) == 1 else value))
 
 
+def _one_word(value: str) -> bool:
+    """Whether a shell takes a text for one word at most: what stands behind a word is a command with that variable."""
+    try:
+        return len(shlex.split(value, comments=True)) < 2
+    except ValueError:
+        return False
+
+
 def _compare_content(view: View, target: Target, found: File) -> None:
     assert target.content is not None
     directory = view.platform.sasl.dovecot_directory
     if directory and target.path.startswith(f"{directory}/"):
         _compare_dovecot(view, target, found)
         return
-    wanted, live = meaningful(target.content), meaningful(found.data.decode(errors="surrogateescape"))
     script = target.content.startswith("#!")
-    if not script and all(line.name for line in wanted) and all(line.name for line in live):
-        _compare_settings(view, target, wanted, live)
+    style = next((each for each in (ASSIGNMENT, COLON) if _is_all(target.content, each)), SETTING)
+    wanted = meaningful(target.content, style)
+    live = meaningful(found.data.decode(errors="surrogateescape"), style)
+    known = style is not SETTING or (all(line.name for line in wanted) and all(line.name for line in live))
+    if known and not script:
+        for other_line in live:
+            if not other_line.name:
+                view.differs(
+                    "extra", target.path, "", None, masked([other_line.text])[0], "warning", line=other_line.number,
+                    origin=_origin(view, target), explanation=["it sets nothing: its reader takes it otherwise"],
+                )  # fmt: skip
+        _compare_settings(view, target, wanted, [line for line in live if line.name])
         return
     one, other = [line.text for line in wanted], [line.text for line in live]
     if target.ownership == "part":
@@ -174,6 +219,12 @@ def _compare_content(view: View, target: Target, found: File) -> None:
         line=line.number if line else None, origin=_origin(view, target),
         explanation=differences(masked(one), masked(other)),
     )  # fmt: skip
+
+
+def _is_all(text: str, style: re.Pattern[str]) -> bool:
+    """Whether a text is settings of one style and nothing else."""
+    lines = meaningful(text, style)
+    return bool(lines) and all(line.name for line in lines)
 
 
 def _compare_dovecot(view: View, target: Target, found: File) -> None:

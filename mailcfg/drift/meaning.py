@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mailcfg.facts.guidelines import PROTOCOLS, RANGES_SINCE
+from mailcfg.behaviour.protocols import protocols as listed
 from mailcfg.facts.version import Version
 from mailcfg.formats.smtpd_conf import mechanisms
 
 _LEVELS = ("security_level", "tls_ciphers", "tls_mandatory_ciphers", "tls_client_level")
 """Ends of the names of parameters whose words Postfix reads in either case (name_code(3) without a flag)."""
 
-_SETS = ("exclude_ciphers", "security_options", "ssl_options", "disable_workarounds", "per_site_options")
+_SETS = ("security_options", "ssl_options", "disable_workarounds", "per_site_options")
 """Ends of the names of lists whose order has no meaning."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -47,6 +47,8 @@ def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
         return text.lower() if text.lower() in ("yes", "no") else text
     if name.endswith(_LEVELS):
         return text.lower()
+    if name.endswith("exclude_ciphers"):
+        return frozenset(part for part in _COLONS.split(value) if part)
     if name.endswith(_SETS):
         return frozenset(parts)
     if name.endswith("_mechanism_filter"):
@@ -65,35 +67,10 @@ def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
 
 def protocols(value: str, postfix: Version) -> frozenset[str] | None:
     """The protocol versions that a list such as `!SSLv2, !SSLv3` or `>=TLSv1.2` leaves on; None where Postfix refuses
-    it, and so turns TLS off. Inclusions exclude all that is not named (measured, E5); SSLv2 is gone from every OpenSSL
-    that is supported, and not counted. Source: postconf(5), smtpd_tls_protocols.
+    it, and so turns TLS off.
     """
-    known = {version.lower(): index for index, version in enumerate(PROTOCOLS)}
-    included: set[int] = set()
-    excluded: set[int] = set()
-    lowest, highest = 0, len(PROTOCOLS) - 1
-    for word in _COLONS.split(value.lower()):
-        if not word:
-            continue
-        name = word.lstrip("!<>=")
-        index = known.get(name)
-        if index is None:
-            return None
-        match word[: len(word) - len(name)]:
-            case "":
-                included.add(index)
-            case "!":
-                excluded.add(index)
-            case ">=" if postfix.series >= RANGES_SINCE:
-                lowest = index
-            case "<=" if postfix.series >= RANGES_SINCE:
-                highest = index
-            case _:
-                return None
-    left = included or set(range(len(PROTOCOLS)))
-    return frozenset(
-        PROTOCOLS[index] for index in left - excluded if lowest <= index <= highest and PROTOCOLS[index] != "SSLv2"
-    )
+    read = listed(value, postfix)
+    return None if read.unknown is not None else frozenset(read.versions)
 
 
 def same_sasl(name: str, one: str, other: str) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from mailcfg.configuration import Setting
 from mailcfg.drift.explain import in_words
 from mailcfg.drift.meaning import same, words
-from mailcfg.drift.secrets import shown
 from mailcfg.drift.view import View
 from mailcfg.formats.macro import MacroError
+from mailcfg.secrets import shown
 
 
 def compare_parameters(view: View) -> None:
@@ -51,6 +52,8 @@ def compare_parameters(view: View) -> None:
     for entry in effective.values():
         if entry.name in declared or not concerns(entry.name) or is_default(view, entry.name, entry.value):
             continue
+        if not takes_away(entry.name, entry.value):
+            continue
         if entry.name in packaged and means_the_same(view, entry.name, packaged[entry.name], entry.value):
             continue
         view.differs(
@@ -77,9 +80,30 @@ def wins_over(line: int, others: list[int]) -> tuple[str, ...]:
     return (f"line {line} wins over line {', '.join(map(str, others))}",) if others else ()
 
 
+_HIDING = re.compile(
+    r"(smtpd?|lmtp|postscreen)_(discard_ehlo_keyword(s|_address_maps)|reply_filter)|smtpd_(noop_commands|command_filter)"
+)
+"""Parameters that take STARTTLS or AUTH away, or answer them without doing anything, though their names do not say so
+(postconf(5)).
+"""
+
+
+_ALSO = frozenset({"smtp_sender_dependent_authentication", "lmtp_sender_dependent_authentication", "relay_clientcerts"})
+"""Parameters of TLS and SASL whose names have neither word."""
+
+
 def concerns(name: str) -> bool:
-    """Whether a parameter is about TLS or SASL."""
-    return "tls" in name or "sasl" in name
+    """Whether a parameter is about TLS or SASL, or can take them away."""
+    return "tls" in name or "sasl" in name or name in _ALSO or _HIDING.fullmatch(name) is not None
+
+
+def takes_away(name: str, value: str) -> bool:
+    """Whether a parameter of the second sort does so, as far as its value tells: a table may."""
+    if not _HIDING.fullmatch(name):
+        return True
+    if name.endswith(("_maps", "_filter")):
+        return bool(value.strip())
+    return any(word in value.lower() for word in ("starttls", "auth", ":", "/"))
 
 
 def weight(name: str) -> Literal["error", "warning"]:

@@ -6,10 +6,10 @@ from mailcfg.configuration import SaslFile
 from mailcfg.drift.explain import in_words
 from mailcfg.drift.meaning import same_sasl
 from mailcfg.drift.parameters import wins_over
-from mailcfg.drift.secrets import is_secret, shown
 from mailcfg.drift.view import View
 from mailcfg.formats import smtpd_conf
 from mailcfg.machine import Unreadable
+from mailcfg.secrets import is_secret, shown
 
 
 def compare_sasl(view: View) -> None:

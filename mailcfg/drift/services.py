@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import KeysView
+
 from mailcfg.configuration import Service
 from mailcfg.drift.explain import differences, in_words
-from mailcfg.drift.parameters import concerns, is_default, means_the_same, weight, wins_over
-from mailcfg.drift.secrets import shown
+from mailcfg.drift.parameters import concerns, is_default, means_the_same, takes_away, weight, wins_over
 from mailcfg.drift.view import View
-from mailcfg.facts.version import Version
+from mailcfg.formats.macro import MacroError
+from mailcfg.secrets import shown
 
 PORTS = {"smtp": "25", "submission": "587", "submissions": "465", "smtps": "465", "ssmtp": "465", "urd": "465"}
 """Names in /etc/services of the ports that mail listens on (IANA's registry, and the older names of 465)."""
@@ -50,6 +52,8 @@ def compare_services(view: View) -> None:
             )  # fmt: skip
         _columns(view, service, there)
         _overrides(view, service, there)
+        _switched_off(view, service, there)
+    _without_tls_manager(view, found)
     # A policy that says nothing of the way in leaves it to whoever set it up.
     closed = bool(wanted)
     for key, there in found.items():
@@ -63,6 +67,52 @@ def compare_services(view: View) -> None:
                 explanation=["it listens on this machine only" if inside else "it listens, and is not in the policy"],
             )  # fmt: skip
         _shadows(view, there)
+
+
+TLS_MANAGER = "tlsmgr/unix"
+"""The service from which every daemon that speaks TLS gets its random numbers. Without it there is none (measured)."""
+
+
+def _without_tls_manager(view: View, found: dict[str, Service]) -> None:
+    """Tell the absence of the service that TLS cannot do without. Every package brings it; no policy names it."""
+    speaks = any(each.name.endswith("security_level") for each in view.configuration.parameters)
+    if speaks and TLS_MANAGER not in found:
+        view.differs(
+            "missing", view.master_path, TLS_MANAGER, "present", None, "error", service=TLS_MANAGER,
+            effects=["STARTTLS is offered and answered with 454", "mail leaves without TLS, or not at all"],
+        )  # fmt: skip
+
+
+def _switched_off(view: View, wanted: Service, there: Service) -> None:
+    """Tell a service that master does not run because main.cf says so (postconf(5), master_service_disable)."""
+    entry = view.live.main.effective().get("master_service_disable") if view.live.main else None
+    if entry is None:
+        return
+    try:
+        value = view.values.expand(entry.value)
+    except MacroError:
+        return  # Told where the file is read: Postfix stops at it.
+    if disables(value, there.name, there.type):
+        view.differs(
+            "missing", view.main_path, "master_service_disable", "", entry.value, "error",
+            line=entry.line, service=wanted.id, origin=wanted.origin,
+            explanation=[f"{there.id} stands in master.cf, and master does not run it"],
+        )  # fmt: skip
+
+
+def disables(value: str, name: str, kind: str) -> bool:
+    """Whether master_service_disable names a service: `inet` alone means all of that type, `name/type` one, in any
+    case; the first match decides, and each `!` turns it round. The older `name.type` counts too. Source:
+    src/global/match_service.c.
+    """
+    for word in value.replace(",", " ").lower().split():
+        pattern = word.lstrip("!")
+        if "/" not in pattern:
+            head, dot, tail = pattern.rpartition(".")
+            pattern = f"{head}/{tail}" if dot else pattern
+        if pattern == (f"{name}/{kind}".lower() if "/" in pattern else kind):
+            return (len(word) - len(word.lstrip("!"))) % 2 == 0
+    return False
 
 
 def identity(service: Service) -> str:
@@ -83,9 +133,21 @@ def line_of(service: Service) -> str:
     return " ".join([*columns, *overrides])
 
 
-def _meaning(service: Service, postfix: Version) -> dict[str, str]:
+def _chroot_default(view: View) -> str:
+    """What "-" in the chroot column stands for: y before Postfix 3.0, and again below compatibility level 1, which is
+    what a main.cf without one has (master(5); COMPATIBILITY_README; measured).
+    """
+    if view.postfix.series < CHROOT_DEFAULT_SINCE:
+        return "y"
+    try:
+        level = view.values.expand(view.values.get("compatibility_level") or "0")
+    except MacroError:
+        level = "0"
+    return "y" if level.partition(".")[0].strip() in ("", "0") else "n"
+
+
+def _meaning(service: Service, chroot: str) -> dict[str, str]:
     """The columns, each "-" as what it stands for (master(5))."""
-    chroot = "n" if postfix.series >= CHROOT_DEFAULT_SINCE else "y"
     return {
         "private": service.private.replace("-", "y"),
         "unprivileged": service.unprivileged.replace("-", "y"),
@@ -98,7 +160,8 @@ def _meaning(service: Service, postfix: Version) -> dict[str, str]:
 
 
 def _columns(view: View, wanted: Service, there: Service) -> None:
-    one, other = _meaning(wanted, view.postfix), _meaning(there, view.postfix)
+    chroot = _chroot_default(view)
+    one, other = _meaning(wanted, chroot), _meaning(there, chroot)
     for name, value in one.items():
         if value == other[name]:
             continue
@@ -112,9 +175,15 @@ def _columns(view: View, wanted: Service, there: Service) -> None:
         )  # fmt: skip
 
 
+def _own(service: Service) -> dict[str, str]:
+    """What a service has of itself: its overrides, and the names by which its values can refer to it."""
+    names = {"service_name": service.name, "process_name": service.command.rpartition("/")[2]}
+    return names | {each.name: each.value for each in service.overrides}
+
+
 def _overrides(view: View, wanted: Service, there: Service) -> None:
     managed = {each.name for each in view.configuration.parameters}
-    live = {each.name: each.value for each in there.overrides}
+    live = _own(there)
     lines = {each.name: each.origin.line for each in there.overrides}
     repeated = _repeated(view, there)
     for setting in wanted.overrides:
@@ -158,7 +227,8 @@ def _shadows(view: View, there: Service, declared: set[str] | None = None, *, to
     of the second sort were told already.
     """
     managed = {each.name: each for each in view.configuration.parameters}
-    live = {each.name: each.value for each in there.overrides}
+    live = _own(there)
+    _by_reference(view, there, live)
     for each in there.overrides:
         if declared and each.name in declared:
             continue
@@ -172,16 +242,48 @@ def _shadows(view: View, there: Service, declared: set[str] | None = None, *, to
                 line=each.origin.line, service=there.id, origin=parameter.origin,
                 explanation=[f"{there.id} overrides main.cf"],
             )  # fmt: skip
-        elif not told and concerns(each.name) and not _as_without(view, there, each.name):
+        elif (
+            not told
+            and concerns(each.name)
+            and takes_away(each.name, each.value)
+            and not _as_without(view, there, each.name)
+        ):
             view.differs(
                 "extra", view.master_path, each.name, None, shown(each.name, each.value), "warning",
                 line=each.origin.line, service=there.id,
             )  # fmt: skip
 
 
+def _by_reference(view: View, there: Service, live: dict[str, str]) -> None:
+    """Tell managed parameters whose `$name` has another value in a service, though main.cf agrees."""
+    for parameter in view.configuration.parameters:
+        if parameter.name in live:
+            continue
+        entry = view.live.main.effective().get(parameter.name) if view.live.main else None
+        if entry is None or "$" not in entry.value or not _refers(entry.value, live.keys()):
+            continue
+        if means_the_same(view, parameter.name, parameter.value, entry.value) and not means_the_same(
+            view, parameter.name, parameter.value, entry.value, live
+        ):
+            try:
+                value = view.values.expand(entry.value, live)
+            except MacroError:
+                value = entry.value
+            view.differs(
+                "shadowed", view.master_path, parameter.name, shown(parameter.name, parameter.value),
+                shown(parameter.name, value), weight(parameter.name),
+                line=there.origin.line, service=there.id, origin=parameter.origin,
+                explanation=[f"main.cf:{entry.line} says {entry.value}, and {there.id} overrides what it refers to"],
+            )  # fmt: skip
+
+
+def _refers(value: str, names: KeysView[str]) -> bool:
+    return any(name in value for name in names)
+
+
 def _as_without(view: View, there: Service, name: str) -> bool:
     """Whether an override gives a service the value that it would have without it."""
-    live = {each.name: each.value for each in there.overrides}
+    live = _own(there)
     inherited = view.values.get(name)
     if inherited is None:
         return is_default(view, name, live[name])

@@ -193,6 +193,13 @@ def place(site: Path, folder: Path) -> Machine:
     for certificate in manifest["configuration"]["certificates"]:
         make(machine, certificate)
     for setting in manifest["configuration"]["parameters"]:
+        if setting["name"] == "smtp_tls_CAfile" and not machine.at(setting["value"]).exists():
+            # What the distribution's package of authorities brings.
+            machine.at(setting["value"]).parent.mkdir(parents=True, exist_ok=True)
+            lab.run(
+                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Example Root",
+                "-keyout", folder / "root.key", "-out", machine.at(setting["value"]),
+            )  # fmt: skip
         if setting["name"] == "smtp_sasl_password_maps":
             table = machine.at(setting["value"].partition(":")[2])
             table.write_text("[smtp.example.net]:587 user:example\n")

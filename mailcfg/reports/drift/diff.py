@@ -5,9 +5,9 @@ from __future__ import annotations
 from difflib import unified_diff
 
 from mailcfg.drift.compare import Comparison
-from mailcfg.drift.secrets import masked
 from mailcfg.drift.wanted import wanted_files
 from mailcfg.reports.text import clean
+from mailcfg.secrets import masked
 
 COLORS = {"+": "32", "-": "31", "@": "36"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailcfg.drift.secrets import HIDDEN, masked, shown
+from mailcfg.secrets import HIDDEN, masked, shown
 
 
 @pytest.mark.parametrize(
