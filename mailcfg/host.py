@@ -292,3 +292,33 @@ def replace(path: str, data: bytes) -> None:
         if os.path.lexists(fresh):
             os.unlink(fresh)
         raise
+
+
+POSTCONF = ("postconf", "/usr/sbin/postconf", "/usr/local/sbin/postconf")
+"""Where postconf is: cron's PATH often lacks the directory."""
+
+PATIENCE = 10
+"""Seconds after which a program that only prints a word is taken for stuck."""
+
+
+def postfix_version() -> str:
+    """The version of the Postfix that is installed here, as `postconf -h mail_version` tells it; empty where there is
+    none, or where it does not tell.
+    """
+    import subprocess
+
+    program = next((found for each in POSTCONF if (found := shutil.which(each))), None)
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, "-h", "mail_version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def is_file(path: str) -> bool:
+    """Whether there is a regular file at a path, links followed."""
+    return os.path.isfile(path)

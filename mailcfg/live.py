@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mailcfg.behaviour.effective import Values
 from mailcfg.configuration import Configuration, Origin, SaslFile, Service, Setting
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
@@ -69,38 +70,6 @@ class Live(NamedTuple):
         """The value of a parameter that main.cf sets, as it stands there; empty where it does not."""
         entry = self.main.effective().get(name) if self.main else None
         return entry.value if entry else ""
-
-
-class Values:
-    """The values that a main.cf gives: what it sets, and the defaults of that Postfix where something asks for them."""
-
-    def __init__(self, parameters: dict[str, str], config_directory: str, postfix: Version) -> None:
-        self._own = parameters
-        self._builtin = {"config_directory": config_directory, "mail_version": str(postfix)}
-        self._postfix = postfix
-
-    def get(self, name: str) -> str | None:
-        """The value of a parameter as it is written, or its default; None where Postfix would know neither."""
-        own = self._own.get(name)
-        if own is None:
-            own = self._builtin.get(name)
-        if own is None:
-            from mailcfg.facts.parameters import catalogue
-
-            parameter = catalogue().get(name)
-            own = parameter.default_in(self._postfix) if parameter else None
-        return own
-
-    def expand(self, value: str, overrides: dict[str, str] | None = None) -> str:
-        """A value with `$name` replaced, for a service with these overrides. Raises MacroError where Postfix stops."""
-        if "$" not in value:
-            return value
-        from mailcfg.formats import macro
-
-        def lookup(name: str) -> str | None:
-            return overrides[name] if overrides and name in overrides else self.get(name)
-
-        return macro.expand(value, lookup)
 
 
 def read(door: Door, platform: Platform, postfix: Version, config_directory: str) -> Live:

@@ -32,7 +32,8 @@ class Finding(NamedTuple):
     """One thing to tell a person, with what to do about it.
 
     `rule` is a stable identifier in kebab-case. `effect` says what it lets happen or why it is so, in one sentence.
-    `key` is the policy key that it is about, such as `submission.tls`.
+    `key` is the policy key that it is about, such as `submission.tls`; `setting` the parameter, and `service` the
+    service of master.cf, such as `smtp/inet`.
     """
 
     rule: str
@@ -43,6 +44,8 @@ class Finding(NamedTuple):
     help: str = ""
     key: str = ""
     references: tuple[str, ...] = ()
+    setting: str = ""
+    service: str = ""
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -58,11 +58,21 @@ def drift() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "mailcfg drift", **schema}
 
 
+def findings() -> dict[str, Any]:
+    """The schema of `mailcfg check --format json`."""
+    from mailcfg.reports.findings.json import SCHEMA, Document
+
+    schema = _of(Document)
+    schema["properties"]["schema"] = {"const": SCHEMA}
+    return {"$schema": DRAFT, "title": "mailcfg findings", **schema}
+
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "site": site,
     "manifest": manifest,
     "platforms": platforms,
     "drift": drift,
+    "findings": findings,
 }
 """Every schema by the stem of its file."""
 

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import KeysView
 
+from mailcfg.behaviour.listening import CHROOT_DEFAULT_SINCE, LOOPBACK, disables, identity
 from mailcfg.configuration import Service
 from mailcfg.drift.explain import differences, in_words
 from mailcfg.drift.parameters import concerns, is_default, means_the_same, takes_away, weight, wins_over
 from mailcfg.drift.view import View
 from mailcfg.formats.macro import MacroError
 from mailcfg.secrets import shown
-
-PORTS = {"smtp": "25", "submission": "587", "submissions": "465", "smtps": "465", "ssmtp": "465", "urd": "465"}
-"""Names in /etc/services of the ports that mail listens on (IANA's registry, and the older names of 465)."""
-
-LOOPBACK = ("127.", "[::1]:", "::1:", "localhost:")
-
-CHROOT_DEFAULT_SINCE = (3, 0)
-"""The Postfix series from which `-` in the chroot column means n (master(5))."""
 
 
 def compare_services(view: View) -> None:
@@ -98,29 +91,6 @@ def _switched_off(view: View, wanted: Service, there: Service) -> None:
             line=entry.line, service=wanted.id, origin=wanted.origin,
             explanation=[f"{there.id} stands in master.cf, and master does not run it"],
         )  # fmt: skip
-
-
-def disables(value: str, name: str, kind: str) -> bool:
-    """Whether master_service_disable names a service: `inet` alone means all of that type, `name/type` one, in any
-    case; the first match decides, and each `!` turns it round. The older `name.type` counts too. Source:
-    src/global/match_service.c.
-    """
-    for word in value.replace(",", " ").lower().split():
-        pattern = word.lstrip("!")
-        if "/" not in pattern:
-            head, dot, tail = pattern.rpartition(".")
-            pattern = f"{head}/{tail}" if dot else pattern
-        if pattern == (f"{name}/{kind}".lower() if "/" in pattern else kind):
-            return (len(word) - len(word.lstrip("!"))) % 2 == 0
-    return False
-
-
-def identity(service: Service) -> str:
-    """What makes a service one: for a listener its address and port, however they are spelled."""
-    if service.type != "inet":
-        return service.id
-    address, _, port = service.name.rpartition(":")
-    return f"{address}:{PORTS.get(port, port)}/inet"
 
 
 def line_of(service: Service) -> str:

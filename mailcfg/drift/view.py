@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from mailcfg.behaviour.effective import Values
 from mailcfg.configuration import Origin
 from mailcfg.desired import Desired
 from mailcfg.drift.difference import Difference, Expiry, Kind, Report, Unknown
 from mailcfg.facts.platforms import platform
 from mailcfg.facts.version import Version
-from mailcfg.live import Door, Facts, Live, Values
+from mailcfg.live import Door, Facts, Live
 from mailcfg.machine import File, Unreadable
 
 ROOT = 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mailcfg.behaviour.listening import identity
 from mailcfg.configuration import SaslFile
 from mailcfg.desired import Desired
 from mailcfg.drift.difference import Difference
-from mailcfg.drift.services import identity
 from mailcfg.facts.version import Version
 from mailcfg.formats import main_cf, master_cf, smtpd_conf
 from mailcfg.live import Live

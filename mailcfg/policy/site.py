@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
 
+from mailcfg.policy.accept import Accept
 from mailcfg.policy.certificates import Certificate
 from mailcfg.policy.listeners import Listener
 from mailcfg.policy.outbound import Outbound, Relay
@@ -51,3 +52,5 @@ class Site(Table):
     postfix: Annotated[Postfix, BeforeValidator(as_table, json_schema_input_type=PostfixVersion | Postfix)] = Postfix()
     """The Postfix version, where it is not the platform's (`postfix = "3.7"`, or `version` in this table), and
     parameters and services that no other table expresses."""
+    accept: list[Accept] = []
+    """Findings that are known and tolerated."""

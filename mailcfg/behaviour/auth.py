@@ -1,0 +1,275 @@
+"""What AUTH is on a server: which mechanisms it announces, before and after TLS, and which of them can ever succeed.
+
+Source: SASL_README, postconf(5), and how smtpd and libsasl behave: tests/behaviour holds this against real ones.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mailcfg.behaviour.effective import NOWHERE, Scope
+from mailcfg.behaviour.model import Mechanism, Reason
+from mailcfg.behaviour.surroundings import Reach, SaslConf, Surroundings
+from mailcfg.behaviour.words import braced, listed
+from mailcfg.facts.mechanisms import UNKNOWN, mechanisms
+from mailcfg.facts.platforms import Platform
+from mailcfg.formats.smtpd_conf import mechanisms as mech_list
+
+OPTIONS = ("noplaintext", "noactive", "nodictionary", "noanonymous", "forward_secrecy", "mutual_auth")
+"""The words of smtpd_sasl_security_options. For Cyrus SASL only small letters will do (xsasl_cyrus_security.c)."""
+
+FILTER_SINCE = (3, 6)
+"""The Postfix series with smtpd_sasl_mechanism_filter (postconf(5))."""
+
+VERIFIERS = ("auxprop", "saslauthd", "authdaemond", "pwcheck", "alwaystrue")
+"""Words of pwcheck_method (libsasl's lib/checkpw.c). The last three are not compiled in everywhere."""
+
+SASLDB = "/etc/sasldb2"
+"""What libsasl's sasldb plugin opens when smtpd.conf names no file."""
+
+DEFAULT_VERIFIER = "auxprop"
+
+
+class Announced(NamedTuple):
+    """What one activation of SASL gives: mechanisms in the server's order, or what smtpd dies of at that moment."""
+
+    names: tuple[str, ...]
+    dies: str
+    unknown: str
+    because: tuple[Reason, ...]
+
+
+NOTHING = Announced((), "", "", ())
+
+
+class ServerAuth(NamedTuple):
+    """AUTH of one smtpd. `dies`: what it dies of when it starts; `before` and `after` are its two activations, without
+    and inside TLS, as if both happened. `prospects` tells of each mechanism whether it can succeed. `socket`: whether
+    saslauthd is reached, None where nobody asks or it cannot be told.
+    """
+
+    enabled: bool
+    dies: str
+    only_tls: bool
+    hidden: bool
+    before: Announced
+    after: Announced
+    prospects: dict[str, Mechanism]
+    socket: Reach | None
+    conf: SaslConf | None
+    because: dict[str, tuple[Reason, ...]]
+    unknown: tuple[str, ...]
+
+
+def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, service: str, chroot: str) -> ServerAuth:
+    """AUTH of an smtpd with these values. `chroot` is the directory that it is confined to, empty for none."""
+    enabled = scope.text("smtpd_sasl_auth_enable").lower() == "yes"
+    only_tls = scope.text("smtpd_tls_auth_only").lower() == "yes"
+    switch = (scope.reason("smtpd_sasl_auth_enable"),)
+    because: dict[str, tuple[Reason, ...]] = {"auth_before_tls": switch, "auth_after_tls": switch}
+    if not enabled:
+        return ServerAuth(False, "", only_tls, False, NOTHING, NOTHING, {}, None, None, because, ())
+    hidden = "auth" in {word.lower() for word in listed(scope.text("smtpd_discard_ehlo_keywords"))}
+    kind = scope.text("smtpd_sasl_type")
+    path = scope.text("smtpd_sasl_path")
+
+    def dead(why: str, *reasons: Reason) -> ServerAuth:
+        return ServerAuth(
+            True, why, only_tls, hidden, NOTHING, NOTHING, {}, None, None, because | {"works": reasons}, ()
+        )
+
+    if kind not in ("cyrus", "dovecot"):
+        return dead(f"{kind!r} is no SASL implementation", scope.reason("smtpd_sasl_type"))
+    conf: SaslConf | None = None
+    unknown: list[str] = []
+    source = [scope.reason("smtpd_sasl_type"), scope.reason("smtpd_sasl_path")]
+    if kind == "cyrus":
+        conf = surroundings.sasl(service, path, scope.text("cyrus_sasl_config_path"))
+        if conf.refused:
+            where = next(iter(conf.settings.values())).origin if conf.settings else NOWHERE._replace(file=conf.path)
+            return dead(f"libsasl refuses {conf.path}: {conf.refused}", Reason(conf.path, "", where))
+        if conf.unknown:
+            unknown.append(conf.unknown)
+        available = _available(conf, surroundings)
+        listing = conf.settings.get("mech_list")
+        source.append(
+            Reason("mech_list", listing.value, listing.origin)
+            if listing
+            else Reason("mech_list", "", NOWHERE._replace(file=conf.path), "not set: every installed mechanism")
+        )
+    else:
+        offered = surroundings.dovecot(path)
+        if offered is None:
+            unknown.append(f"the mechanisms of the Dovecot behind {path}")
+        available = offered
+    pair = []
+    for name in ("smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"):
+        pair.append(_announced(scope, kind, available, name, tuple(source)))
+    before, after = pair
+    hide = (scope.reason("smtpd_discard_ehlo_keywords"),) if hidden else ()
+    because["auth_before_tls"] = (*switch, scope.reason("smtpd_tls_auth_only"), *hide, *before.because)
+    because["auth_after_tls"] = (*switch, *hide, *after.because)
+    names = dict.fromkeys((*before.names, *after.names))
+    socket: Reach | None = None
+    prospects: dict[str, Mechanism] = {}
+    if kind == "cyrus" and conf is not None:
+        judge = _Judge(conf, surroundings, platform, chroot, service)
+        prospects = {each: judge.prospect(each) for each in names}
+        socket = judge.socket
+    else:
+        prospects = {each: Mechanism(each, None, "Dovecot decides") for each in names}
+    unknown += [each.unknown for each in pair if each.unknown]
+    return ServerAuth(
+        True, "", only_tls, hidden, before, after, prospects, socket, conf, because, tuple(dict.fromkeys(unknown))
+    )
+
+
+def _available(conf: SaslConf, surroundings: Surroundings) -> tuple[str, ...] | None:
+    """The mechanisms that libsasl can announce: those of mech_list that are installed, else all that are."""
+    installed = surroundings.plugins()
+    wanted = conf.settings.get("mech_list")
+    if wanted is None:
+        return installed if not conf.unknown else None
+    return tuple(name for name in mech_list(wanted.value) if name in installed)
+
+
+def _announced(
+    scope: Scope, kind: str, available: tuple[str, ...] | None, name: str, source: tuple[Reason, ...]
+) -> Announced:
+    """One activation: what remains of the mechanisms under the security options and the filter."""
+    reasons = [*source, scope.reason(name)]
+    value = scope.text(name)
+    words = listed(value)
+    if kind == "dovecot":
+        words = [word.lower() for word in words]
+    wrong = [word for word in words if word not in OPTIONS]
+    if wrong:
+        return Announced((), f"{wrong[0]!r} is no SASL security option", "", tuple(reasons))
+    if value and not words and kind == "cyrus":
+        return Announced((), f"{name} has no option in it", "", tuple(reasons))
+    if available is None:
+        return Announced((), "", "which mechanisms there are", tuple(reasons))
+    known = mechanisms().known
+    asked = frozenset(words)
+    left = tuple(each for each in available if asked <= known.get(each, UNKNOWN).allows)
+    # Postfix hands no identity from TLS to libsasl, without which EXTERNAL is never offered.
+    left = tuple(each for each in left if each != "EXTERNAL")
+    if not left:
+        why = "no mechanism is left" if available else "there is no mechanism"
+        return Announced((), f"{why} under {name}", "", tuple(reasons))
+    if scope.postfix.series >= FILTER_SINCE:
+        filter_name = "smtpd_sasl_mechanism_filter"
+        reasons.append(scope.reason(filter_name))
+        kept, wrong_filter, unknown = _filtered(scope.text(filter_name), left)
+        if wrong_filter:
+            return Announced((), wrong_filter, "", tuple(reasons))
+        if unknown:
+            return Announced(left, "", unknown, tuple(reasons))
+        if not kept:
+            return Announced((), f"{filter_name} leaves no mechanism", "", tuple(reasons))
+        left = kept
+    return Announced(left, "", "", tuple(reasons))
+
+
+def _filtered(value: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
+    """The mechanisms that a filter keeps, what smtpd dies of, and what cannot be told. The first match decides, in any
+    case (util/match_list.c).
+    """
+    patterns: list[tuple[str, bool]] = []
+    for word in braced(value):
+        if word.startswith("#"):
+            break
+        bare = word.lstrip("!")
+        keeps = (len(word) - len(bare)) % 2 == 0
+        if not bare:
+            return (), "smtpd_sasl_mechanism_filter has a ! with nothing behind it", ""
+        if bare.startswith("/") or (":" in bare and not bare.startswith("static:")):
+            return names, "", f"what {bare} in smtpd_sasl_mechanism_filter matches"
+        patterns.append((bare, keeps))
+    kept: list[str] = []
+    for name in names:
+        for pattern, keeps in patterns:
+            if pattern.startswith("static:") or pattern.lower() == name.lower():
+                if keeps:
+                    kept.append(name)
+                break
+    return tuple(kept), "", ""
+
+
+class _Judge:
+    """Tells whether a mechanism can succeed with what checks passwords here."""
+
+    def __init__(
+        self, conf: SaslConf, surroundings: Surroundings, platform: Platform, chroot: str, service: str
+    ) -> None:
+        self.conf = conf
+        self.around = surroundings
+        self.platform = platform
+        self.chroot = chroot
+        self.service = service
+        self.socket: Reach | None = None
+        self._secret: Reach | None = None
+        self._password: Reach | None = None
+
+    def setting(self, name: str) -> str:
+        found = self.conf.settings.get(name)
+        return found.value if found else ""
+
+    def prospect(self, name: str) -> Mechanism:
+        needs = mechanisms().known.get(name, UNKNOWN).needs
+        if needs == "nothing":
+            return Mechanism(name, True, "anybody succeeds")
+        if needs == "other":
+            return Mechanism(name, None, "it needs what no file here tells")
+        if self.conf.unknown:
+            return Mechanism(name, None, self.conf.unknown)
+        if needs == "secret":
+            if self._secret is None:
+                self._secret = self.database()
+            return Mechanism(name, self._secret.ok, self._secret.why)
+        if self._password is None:
+            self._password = self.password()
+        return Mechanism(name, self._password.ok, self._password.why)
+
+    def password(self) -> Reach:
+        """Whether anything that pwcheck_method names can check a password: libsasl asks one after the other."""
+        answers: list[Reach] = []
+        for word in (self.setting("pwcheck_method") or DEFAULT_VERIFIER).split():
+            match word.lower():
+                case "saslauthd":
+                    directory = self.platform.saslauthd.library_socket_directory
+                    mux = self.setting("saslauthd_path") or f"{directory}/mux"
+                    self.socket = self.around.saslauthd(mux, chroot=self.chroot, service=self.service)
+                    answers.append(self.socket)
+                case "auxprop":
+                    if self._secret is None:
+                        self._secret = self.database()
+                    answers.append(self._secret)
+                case "authdaemond" | "pwcheck" | "alwaystrue":
+                    answers.append(Reach(None, f"whether libsasl was built with {word}"))
+                case _:
+                    answers.append(Reach(False, f"libsasl has no password verifier {word!r}"))
+        return _best(answers)
+
+    def database(self) -> Reach:
+        """Whether a database of passwords can be read: the plugins that auxprop_plugin names, or all that there are."""
+        words = self.setting("auxprop_plugin").split()
+        answers: list[Reach] = []
+        for word in words or ("sasldb",):
+            match word.lower():
+                case "sasldb":
+                    answers.append(self.around.sasldb(self.setting("sasldb_path") or SASLDB, chroot=self.chroot))
+                case "sql" | "ldapdb":
+                    answers.append(Reach(None, f"what the {word} database answers"))
+                case _:
+                    answers.append(Reach(False, f"libsasl has no auxprop plugin {word!r}"))
+        return _best(answers)
+
+
+def _best(answers: list[Reach]) -> Reach:
+    """The best of several chances."""
+    for wanted in (True, None):
+        for each in answers:
+            if each.ok is wanted:
+                return each
+    return Reach(False, "; ".join(each.why for each in answers if each.why))

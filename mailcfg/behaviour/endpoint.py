@@ -1,0 +1,187 @@
+"""Endpoints: every smtpd and postscreen listener of a configuration, as a client meets it."""
+
+from __future__ import annotations
+
+from mailcfg.behaviour import tls as server
+from mailcfg.behaviour.auth import Announced, ServerAuth, server_auth
+from mailcfg.behaviour.effective import NOWHERE, Effective, Scope
+from mailcfg.behaviour.fatal import flaw
+from mailcfg.behaviour.listening import address_of, in_chroot, port_of, running
+from mailcfg.behaviour.model import Endpoint, Mechanism, Reason, Tls
+from mailcfg.behaviour.surroundings import Surroundings
+from mailcfg.behaviour.tls import ServerTls, server_tls
+from mailcfg.configuration import Service
+from mailcfg.facts.platforms import Platform
+from mailcfg.facts.version import Version
+
+
+def endpoints(
+    effective: Effective, surroundings: Surroundings, platform: Platform, openssl: Version
+) -> tuple[Endpoint, ...]:
+    """Every listener that runs, in the order of master.cf."""
+    disabled = effective.of().text("master_service_disable")
+    services = running(effective.configuration.services, disabled)
+    found: list[Endpoint] = []
+    for service in services:
+        if service.type != "inet":
+            continue
+        if service.command == "smtpd":
+            found.append(_Listener(effective, surroundings, platform, openssl, service, service).endpoint())
+        elif service.command == "postscreen":
+            name = effective.of(service).text("smtpd_service_name") or "smtpd"
+            behind = next((each for each in services if each.type == "pass" and each.name == name), None)
+            found.append(_behind(effective, surroundings, platform, openssl, service, behind))
+    return tuple(found)
+
+
+def _behind(
+    effective: Effective,
+    surroundings: Surroundings,
+    platform: Platform,
+    openssl: Version,
+    service: Service,
+    behind: Service | None,
+) -> Endpoint:
+    """A postscreen listener: once a client has passed its tests it speaks to the smtpd of a `pass` service."""
+    if behind is None:
+        listener = _Listener(effective, surroundings, platform, openssl, service, service)
+        return listener.dead("postscreen has no smtpd to hand its clients to", (Reason("smtpd/pass", "", NOWHERE),))
+    return _Listener(effective, surroundings, platform, openssl, service, behind).endpoint()
+
+
+class _Listener:
+    """One listener: `service` is what listens, `smtpd` the service whose smtpd answers."""
+
+    def __init__(
+        self,
+        effective: Effective,
+        surroundings: Surroundings,
+        platform: Platform,
+        openssl: Version,
+        service: Service,
+        smtpd: Service,
+    ) -> None:
+        self.effective = effective
+        self.around = surroundings
+        self.platform = platform
+        self.openssl = openssl
+        self.service = service
+        self.smtpd = smtpd
+        self.scope: Scope = effective.of(smtpd)
+
+    def chroot(self) -> str:
+        """The directory that smtpd is confined to, empty for none."""
+        level = self.scope.text("compatibility_level")
+        if not in_chroot(self.smtpd, self.scope.postfix.series, level):
+            return ""
+        return self.scope.text("queue_directory") or self.platform.postfix.queue_directory
+
+    def dead(self, cause: str, because: tuple[Reason, ...], unknown: tuple[str, ...] = ()) -> Endpoint:
+        """A listener with which nobody gets anywhere."""
+        return Endpoint(
+            service=self.service.id,
+            port=port_of(self.service),
+            address=address_of(self.service),
+            command=self.service.command,
+            works=False,
+            tls="none",
+            protocols=(),
+            suites={},
+            anonymous=False,
+            auth_before_tls=(),
+            auth_after_tls=(),
+            mechanisms_before=(),
+            mechanisms_after=(),
+            legacy_auth_line=False,
+            cleartext_mail=False,
+            certificates=(),
+            socket=None,
+            because={"works": because},
+            causes=(cause,),
+            unknown=unknown,
+        )
+
+    def endpoint(self) -> Endpoint:
+        wrong = self.around.dies(self.smtpd)
+        if wrong:
+            return self.dead(wrong, (Reason(self.smtpd.id, "", self.smtpd.origin, wrong),))
+        bad = flaw(self.scope, "smtpd")
+        if bad:
+            return self.dead(bad.words, (bad,))
+        tls = server_tls(self.scope, self.around, self.openssl)
+        if tls.dies:
+            return self.dead(tls.dies, tls.because.get("works", ()))
+        auth = server_auth(self.scope, self.around, self.platform, self.smtpd.id, self.chroot())
+        if auth.dies:
+            return self.dead(auth.dies, auth.because.get("works", ()))
+        only_tls = auth.only_tls or tls.enforced
+        usable = bool(tls.versions)
+        if auth.enabled and not only_tls and auth.before.dies:
+            return self.dead(auth.before.dies, auth.before.because)
+        if tls.wrapper:
+            if not usable:
+                key = "off" if tls.off else "suites" if tls.fails and tls.suites == {} else "protocols"
+                return self.dead(tls.off or tls.fails, tls.because.get(key, ()), tls.unknown)
+            if auth.enabled and auth.after.dies:
+                return self.dead(auth.after.dies, auth.after.because)
+        return self.alive(tls, auth, only_tls, usable)
+
+    def alive(self, tls: ServerTls, auth: ServerAuth, only_tls: bool, usable: bool) -> Endpoint:
+        state: Tls = "none"
+        causes = [*tls.causes]
+        because = tls.because | {key: each for key, each in auth.because.items() if each}
+        if tls.wrapper:
+            state = "implicit"
+        elif tls.announced and not usable:
+            state = "broken"
+            causes.append(tls.off or tls.fails)
+            because["tls"] = (*because.get("tls", ()), *because.get("off" if tls.off else "suites", ()))
+            if tls.fails and "protocols" in because and "protocol" in tls.fails:
+                because["tls"] = (*because["tls"], *because["protocols"])
+        elif tls.announced:
+            state = "required" if tls.enforced else "offered"
+        encrypts = state in ("offered", "required", "implicit")
+        before: tuple[str, ...] = ()
+        after: tuple[str, ...] = ()
+        if auth.enabled and not auth.hidden:
+            before = () if only_tls else _once(auth.before)
+            if encrypts and not tls.identified:
+                after = _once(auth.after)
+        if auth.enabled and encrypts and auth.after.dies:
+            causes.append(f"inside TLS smtpd dies: {auth.after.dies}")
+        unknown = (*tls.unknown, *auth.unknown)
+        announces = bool(before or after)
+        return Endpoint(
+            service=self.service.id,
+            port=port_of(self.service),
+            address=address_of(self.service),
+            command=self.service.command,
+            works=True,
+            tls=state,
+            protocols=tls.versions if encrypts else (),
+            suites=tls.suites if encrypts else {},
+            anonymous=encrypts and tls.anonymous,
+            auth_before_tls=before,
+            auth_after_tls=after,
+            mechanisms_before=_prospects(before, auth),
+            mechanisms_after=_prospects(after, auth),
+            legacy_auth_line=announces and self.scope.text("broken_sasl_auth_clients").lower() == "yes",
+            cleartext_mail=not tls.enforced,
+            certificates=tls.certificates if encrypts else (),
+            socket=auth.socket.ok if auth.socket else None,
+            because=because,
+            causes=tuple(causes),
+            unknown=unknown,
+            implicit=tls.wrapper,
+        )
+
+
+def _once(announced: Announced) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(announced.names))
+
+
+def _prospects(names: tuple[str, ...], auth: ServerAuth) -> tuple[Mechanism, ...]:
+    return tuple(auth.prospects.get(name) or Mechanism(name, None) for name in names)
+
+
+__all__ = ["endpoints", "server"]

@@ -1,0 +1,231 @@
+"""The way out: with which TLS mail leaves, what a peer gets that offers less, and whether a password can be read.
+
+Source: postconf(5), TLS_README, src/smtp/smtp_tls_policy.c; E12 and tests/behaviour for what a real smtp does.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailcfg.behaviour.effective import Effective, Scope
+from mailcfg.behaviour.fatal import flaw
+from mailcfg.behaviour.listening import running
+from mailcfg.behaviour.model import Hop, OutboundTls, Reason
+from mailcfg.behaviour.protocols import protocols
+from mailcfg.behaviour.tls import LEVELS, spoken
+from mailcfg.behaviour.words import braced, listed
+from mailcfg.configuration import Origin, Service
+from mailcfg.facts.version import Version
+
+WORDS: dict[str, OutboundTls] = {
+    "none": "none",
+    "may": "opportunistic",
+    "encrypt": "required",
+    "dane": "dane",
+    "dane-only": "dane",
+    "fingerprint": "verified",
+    "verify": "verified",
+    "secure": "verified",
+}
+"""Postfix's security levels in the words of a policy."""
+
+OPTIONAL = ("none", "may", "dane")
+"""Levels at which a peer without TLS gets its mail all the same; with `dane`, one without TLSA records."""
+
+CHECKED = ("fingerprint", "verify", "secure", "dane-only")
+"""Levels at which nothing is sent before the peer has proved who it is."""
+
+PLAINTEXT = ("plain", "login", "xoauth2", "oauthbearer")
+"""Mechanisms that hand over something that anyone who reads it can use again."""
+
+
+class Policy:
+    """One entry of smtp_tls_policy_maps: a level, and attributes of its own."""
+
+    __slots__ = ("attributes", "level", "next_hop", "wrong")
+
+    def __init__(self, next_hop: str, text: str) -> None:
+        words = listed(text)
+        self.next_hop = next_hop
+        self.level = words[0].lower() if words else ""
+        self.attributes = {word.partition("=")[0].lower(): word.partition("=")[2] for word in words[1:] if "=" in word}
+        self.wrong = "" if self.level in LEVELS else f"{words[0] if words else ''!r} is no TLS security level"
+
+
+def hops(effective: Effective, openssl: Version) -> tuple[Hop, ...]:
+    """The general way out of each smtp or lmtp service, `smtp/unix` first, each followed by the next hops that its
+    policy table names.
+    """
+    disabled = effective.of().text("master_service_disable")
+    services = [
+        each
+        for each in running(effective.configuration.services, disabled)
+        if each.command in ("smtp", "lmtp") and each.type == "unix"
+    ]
+    services.sort(key=lambda each: each.id != "smtp/unix")
+    if not services or services[0].id != "smtp/unix":
+        # A policy says nothing of the service that every package brings.
+        return _of(effective.of(), None, "smtp", openssl) + tuple(
+            hop for each in services if each.overrides for hop in _of(effective.of(each), each, each.command, openssl)
+        )
+    first = _of(effective.of(services[0]), services[0], "smtp", openssl)
+    others = [
+        hop
+        for each in services[1:]
+        if each.command == "lmtp" or any(_concerns(over.name) for over in each.overrides)
+        for hop in _of(effective.of(each), each, each.command, openssl)[:1]
+    ]
+    return (*first, *others)
+
+
+def _concerns(name: str) -> bool:
+    return name.startswith(("smtp_tls", "smtp_sasl", "smtp_use_tls", "smtp_enforce_tls"))
+
+
+def _of(scope: Scope, service: Service | None, side: str, openssl: Version) -> tuple[Hop, ...]:
+    general = _hop(scope, service, side, None, openssl)
+    found = [general]
+    entries, _ = policies(scope.text(f"{side}_tls_policy_maps"))
+    found += [_hop(scope, service, side, entry, openssl) for entry in entries]
+    return tuple(found)
+
+
+def general_level(scope: Scope, side: str = "smtp") -> tuple[str, tuple[str, ...]]:
+    """The security level without a policy table, and the parameters that decide it."""
+    name = f"{side}_tls_security_level"
+    level = scope.text(name)
+    if level:
+        return level.lower(), (name,)
+    if scope.text(f"{side}_enforce_tls").lower() == "yes":
+        peer = scope.text(f"{side}_tls_enforce_peername").lower() != "no"
+        return "verify" if peer else "encrypt", (name, f"{side}_enforce_tls")
+    if scope.text(f"{side}_use_tls").lower() == "yes":
+        return "may", (name, f"{side}_use_tls")
+    return "none", (name,)
+
+
+_INLINE = re.compile(r"inline:(\{.*\})", re.DOTALL)
+
+
+def policies(value: str) -> tuple[list[Policy], tuple[str, ...]]:
+    """The entries of `inline:` tables, and the tables whose entries stand elsewhere."""
+    entries: list[Policy] = []
+    others: list[str] = []
+    for word in braced(value):
+        match = _INLINE.fullmatch(word)
+        if match is None:
+            others.append(word)
+            continue
+        for each in braced(match[1][1:-1]):
+            text = each[1:-1] if each.startswith("{") and each.endswith("}") else each
+            key, equals, policy = text.partition("=")
+            if equals:
+                entries.append(Policy(key.strip(), policy.strip()))
+    return entries, tuple(others)
+
+
+def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None, openssl: Version) -> Hop:
+    level, deciding = general_level(scope, side)
+    because: dict[str, tuple[Reason, ...]] = {}
+    causes: list[str] = []
+    unknown: list[str] = []
+    name = service.id if service else f"{side}/unix"
+    bad = flaw(scope, side)
+    if bad:
+        causes.append(f"no mail leaves: {bad.words}")
+    wrong = "" if level in LEVELS else f"no mail leaves: {level!r} is no TLS security level"
+    if entry is not None:
+        table = scope.reason(f"{side}_tls_policy_maps", f"{entry.next_hop}: {entry.level}")
+        because["tls"] = (table,)
+        level = entry.level
+        wrong = f"mail to {entry.next_hop} is deferred: {entry.wrong}" if entry.wrong else ""
+    else:
+        because["tls"] = tuple(scope.reason(each) for each in deciding)
+        others = policies(scope.text(f"{side}_tls_policy_maps"))[1]
+        unknown += [f"what {each} says of single next hops" for each in others]
+    if wrong:
+        causes.append(wrong)
+    implicit = scope.text(f"{side}_tls_wrappermode").lower() == "yes"
+    if implicit:
+        because["implicit"] = (scope.reason(f"{side}_tls_wrappermode"),)
+        if level in ("none", "may"):
+            causes.append(f"{side}_tls_wrappermode needs encrypt or more: no mail leaves")
+    tls: OutboundTls = "none" if wrong else WORDS[level]
+    dnssec = scope.text(f"{side}_dns_support_level").lower() == "dnssec"
+    if tls == "dane" and not dnssec:
+        causes.append(
+            f"{side}_dns_support_level is not dnssec: "
+            + ("no mail leaves" if level == "dane-only" else "nothing is checked, and encrypt holds")
+        )
+    versions = _versions(scope, side, level, entry, because, openssl) if tls != "none" else ()
+    credentials, in_clear = _credentials(scope, side, level, implicit, because)
+    stands_still = bool(bad or wrong) or (implicit and level in ("none", "may"))
+    falls = level in OPTIONAL and not stands_still and not (level == "dane" and not dnssec)
+    if falls:
+        because["falls_back_to_cleartext"] = because["tls"]
+    return Hop(
+        next_hop=entry.next_hop if entry else scope.text("relayhost"),
+        service=name,
+        level=level,
+        tls=tls,
+        protocols=versions,
+        falls_back_to_cleartext=falls,
+        checked=level in CHECKED and not wrong,
+        credentials=credentials,
+        credentials_in_clear=in_clear and not stands_still,
+        implicit=implicit,
+        because=because,
+        causes=tuple(causes),
+        unknown=tuple(unknown),
+    )
+
+
+def _versions(
+    scope: Scope,
+    side: str,
+    level: str,
+    entry: Policy | None,
+    because: dict[str, tuple[Reason, ...]],
+    openssl: Version,
+) -> tuple[str, ...]:
+    name = f"{side}_tls_protocols" if level == "may" else f"{side}_tls_mandatory_protocols"
+    value = scope.text(name)
+    because["protocols"] = (scope.reason(name),)
+    if entry is not None and "protocols" in entry.attributes:
+        value = entry.attributes["protocols"]
+        because["protocols"] = (scope.reason(f"{side}_tls_policy_maps", f"protocols={value}"),)
+    return tuple(each for each in protocols(value, scope.postfix).versions if each in spoken(openssl))
+
+
+def _credentials(
+    scope: Scope, side: str, level: str, implicit: bool, because: dict[str, tuple[Reason, ...]]
+) -> tuple[bool, bool]:
+    """Whether a password may be sent, and whether one can leave in clear."""
+    enabled = scope.text(f"{side}_sasl_auth_enable").lower() == "yes"
+    maps = scope.text(f"{side}_sasl_password_maps")
+    because["credentials_in_clear"] = (
+        scope.reason(f"{side}_sasl_auth_enable"),
+        scope.reason(f"{side}_sasl_password_maps"),
+    )
+    if not enabled or not maps:
+        return False, False
+    options = f"{side}_sasl_security_options"
+    because["credentials_in_clear"] += (*because["tls"], scope.reason(options))
+    if implicit or level not in OPTIONAL:
+        return True, False
+    words = [word.lower() for word in listed(scope.text(options))]
+    if "noplaintext" in words:
+        return True, False
+    mechanism_filter = scope.text(f"{side}_sasl_mechanism_filter")
+    if mechanism_filter:
+        because["credentials_in_clear"] += (scope.reason(f"{side}_sasl_mechanism_filter"),)
+        kept = [word.lower() for word in listed(mechanism_filter)]
+        if all(not word.startswith("!") and ":" not in word and "/" not in word for word in kept):
+            return True, any(word in PLAINTEXT for word in kept)
+    return True, True
+
+
+def service_origin(hop: Hop) -> Origin | None:
+    """Where the setting stands that decides a hop's level."""
+    reasons = hop.because.get("tls", ())
+    return reasons[0].origin if reasons else None

@@ -1,0 +1,322 @@
+"""A live configuration as a subject for rules and explanations: what is around it is looked up on its machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailcfg.behaviour.effective import Effective
+from mailcfg.behaviour.listening import running
+from mailcfg.behaviour.model import Shown
+from mailcfg.behaviour.predict import predict
+from mailcfg.behaviour.surroundings import Loaded, Reach, SaslConf
+from mailcfg.configuration import Configuration, Origin, Service, Setting
+from mailcfg.facts.mechanisms import mechanisms
+from mailcfg.facts.platforms import Platform
+from mailcfg.facts.version import Version
+from mailcfg.live import Door, Live, read
+from mailcfg.machine import File, Unreadable
+from mailcfg.rule import Files, Subject
+
+STOCK = (
+    ("smtp", "inet", "n", "smtpd"),
+    ("tlsmgr", "unix", "-", "tlsmgr"),
+    ("smtp", "unix", "-", "smtp"),
+    ("relay", "unix", "-", "smtp"),
+)
+"""The services that a main.cf without a master.cf beside it is taken to have, as every package ships them."""
+
+DOVECOT = "/etc/dovecot"
+"""Where Dovecot's dovecot.conf lies (doveconf(1); FreeBSD has it below /usr/local)."""
+
+
+class Found:
+    """The machine around a live configuration.
+
+    `copy`: the files are one that was carried here, so that what is absent from this machine may be on theirs.
+    """
+
+    def __init__(self, door: Door, platform: Platform, live: Live, services: list[Service], *, copy: bool) -> None:
+        self._door = door
+        self._platform = platform
+        self._live = live
+        self._copy = copy
+        self._services = {each.id for each in services}
+        self._whole = live.master is not None
+        self._loaded: dict[object, Loaded] = {}
+        self._plugins: tuple[str, ...] | None = None
+        self._user: tuple[int, frozenset[int]] | bool | None = False
+
+    # --- certificates ------------------------------------------------------------------------------------------------
+
+    def identities(self, chain_files: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Loaded:
+        """What Postfix has after it loaded these files."""
+        key = (chain_files, pairs)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(chain_files, pairs)
+        return self._loaded[key]
+
+    def _load(self, chain_files: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Loaded:
+        paths = chain_files or tuple(dict.fromkeys(path for pair in pairs for path in pair if path))
+        if self._copy and not any(self._exists(path) for path in paths):
+            # They lie on the machine that the copy was taken from; what most have is assumed.
+            return Loaded((Shown("rsa-2048", (), paths[0] if paths else ""),), unknown=_elsewhere(paths))
+        from mailcfg.certificates.loading import load
+
+        found = load(chain_files, pairs, self._bytes, self._live_version())
+        shown = tuple(Shown(each.key_type, each.names, each.file) for each in found.identities)
+        return Loaded(shown, found.disabled, found.unknown, found.problems, found.identities)
+
+    def _live_version(self) -> Version:
+        return Version.parse(self._live.configuration.postfix)
+
+    def _bytes(self, path: str) -> bytes | None:
+        found = self._door.look(path)
+        return found.data if found else None
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return self._door.look(path, content=False) is not None
+        except Unreadable:
+            return True
+
+    def sni(self, table: str) -> dict[str, Loaded] | None:
+        """Tables with certificates hold private keys: they are not read."""
+        return None
+
+    # --- passwords ---------------------------------------------------------------------------------------------------
+
+    def sasl(self, service: str, name: str, config_path: str) -> SaslConf:
+        """The smtpd.conf that the smtpd of a service reads."""
+        for choice in self._live.choices:
+            if service not in choice.services:
+                continue
+            places = tuple(f"{place}/{name}.conf" for place in choice.places)
+            if choice.winner is None:
+                unread = next((each for each in self._live.troubles if each.file in places), None)
+                unknown = f"{unread.file} could not be read: {unread.reason}" if unread else ""
+                if self._copy and not unknown and not self._exists(choice.places[0] if choice.places else ""):
+                    unknown = f"no {name}.conf is here; it may be on the machine that these files come from"
+                return SaslConf("", {}, places, unknown=unknown)
+            parsed = self._live.sasl[choice.winner]
+            path = choice.winner
+            settings = {
+                entry.name: Setting(entry.name, entry.value, Origin(path, entry.line, 1, ""))
+                for entry in parsed.effective().values()
+            }
+            refused = next((each for each in parsed.problems if each.fatal), None)
+            return SaslConf(path, settings, places, f"line {refused.line}: {refused.message}" if refused else "")
+        return SaslConf("", {}, ())
+
+    def plugins(self) -> tuple[str, ...]:
+        """The mechanisms of the plugins that lie where libsasl looks; what every package brings, where none do."""
+        if self._plugins is None:
+            known = mechanisms()
+            found: list[str] = []
+            for directory in known.directories:
+                if self._status(directory) is None:
+                    continue
+                for file, names in known.plugins.items():
+                    if self._exists(f"{directory}/{file}"):
+                        found += names
+                if found:
+                    break
+            self._plugins = tuple(found) or known.packaged
+        return self._plugins
+
+    def dovecot(self, path: str) -> tuple[str, ...] | None:
+        """The mechanisms that Dovecot's own files set; None where there are none."""
+        from mailcfg.formats import dovecot
+
+        directory = self._platform.sasl.dovecot_directory or f"{DOVECOT}/conf.d"
+        base = directory.rpartition("/")[0]
+        value = ""
+        present = False
+        for file in (f"{base}/dovecot.conf", f"{directory}/10-auth.conf", f"{directory}/99-mailcfg.conf"):
+            try:
+                data = self._bytes(file)
+            except Unreadable:
+                return None
+            if data is None:
+                continue
+            present = True
+            for entry in dovecot.parse(data).entries:
+                if entry.path == ("auth_mechanisms",):
+                    value = entry.value
+        if not present:
+            return None
+        return tuple(value.upper().split()) or ("PLAIN",)
+
+    def saslauthd(self, mux: str, *, chroot: str, service: str) -> Reach:
+        """Whether smtpd, as the user that it becomes, gets at saslauthd's socket."""
+        path = f"{chroot}{mux}" if chroot else mux
+        inside = f" (smtpd runs in {chroot})" if chroot else ""
+        try:
+            self._door.look(path)
+        except Unreadable as error:
+            if "socket" not in error.reason:
+                return Reach(None, f"{path}: {error.reason}")
+        else:
+            if self._copy:
+                return Reach(None, f"whether there is a socket at {path}{inside}")
+            return Reach(False, f"there is no socket at {path}{inside}")
+        blocked = self._blocked(path, search=True)
+        return Reach(False, blocked) if blocked else Reach(True)
+
+    def sasldb(self, path: str, *, chroot: str) -> Reach:
+        """Whether smtpd, as the user that it becomes, can read a database: it opens it when somebody logs in."""
+        place = f"{chroot}{path}" if chroot else path
+        inside = f" (smtpd runs in {chroot})" if chroot else ""
+        try:
+            found = self._door.look(place, content=False)
+        except Unreadable as error:
+            return Reach(None, f"{place}: {error.reason}")
+        if found is None:
+            if self._copy:
+                return Reach(None, f"whether there is a {place}{inside}")
+            return Reach(False, f"there is no {place}{inside}")
+        blocked = self._blocked(place, search=False)
+        return Reach(False, blocked) if blocked else Reach(True)
+
+    def _blocked(self, path: str, *, search: bool) -> str:
+        """Why the user of the mail system does not get at a path; empty where it does or nobody can tell."""
+        user = self._mail_user()
+        if user is None:
+            return ""
+        owner = self._owner()
+        directory = path
+        while directory := directory.rpartition("/")[0]:
+            found = self._status(directory)
+            if found is not None and not _may(found, *user, 0o1):
+                return f"{owner} may not enter {directory} ({found.mode:04o})"
+        if search:
+            return ""
+        found = self._status(path)
+        return f"{owner} may not read {path} ({found.mode:04o})" if found and not _may(found, *user, 0o4) else ""
+
+    def _owner(self) -> str:
+        return self._live.value("mail_owner") or self._platform.postfix.mail_owner
+
+    def _mail_user(self) -> tuple[int, frozenset[int]] | None:
+        """The number and the groups of the user that smtpd becomes; None where the machine's lists do not tell."""
+        if isinstance(self._user, bool):
+            self._user = self._find_user(self._owner())
+        return self._user
+
+    def _find_user(self, name: str) -> tuple[int, frozenset[int]] | None:
+        users, groups = self._lines("/etc/passwd"), self._lines("/etc/group")
+        for fields in users:
+            if len(fields) > 3 and fields[0] == name and fields[2].isdecimal() and fields[3].isdecimal():
+                member = {
+                    int(each[2])
+                    for each in groups
+                    if len(each) > 3 and each[2].isdecimal() and name in each[3].split(",")
+                }
+                return int(fields[2]), frozenset({int(fields[3]), *member})
+        return None
+
+    def _lines(self, path: str) -> list[list[str]]:
+        try:
+            data = self._bytes(path)
+        except Unreadable:
+            return []
+        return [line.split(":") for line in (data or b"").decode(errors="replace").splitlines()]
+
+    def _status(self, path: str) -> File | None:
+        try:
+            return self._door.look(path, content=False)
+        except Unreadable:
+            return None
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def readable(self, path: str) -> Reach:
+        """Whether root can read a file that names authorities."""
+        try:
+            found = self._door.look(path)
+        except Unreadable as error:
+            return Reach(None, error.reason)
+        if found is None:
+            return Reach(None if self._copy else False, f"{path} does not exist")
+        if b"-----BEGIN " not in found.data or b"CERTIFICATE-----" not in found.data:
+            return Reach(False, f"{path} holds no certificate")
+        return Reach(True)
+
+    def status(self, path: str) -> File | None:
+        """Mode and owners of a file; None where it is absent or cannot be looked at."""
+        return self._status(path)
+
+    def has_service(self, id: str) -> bool:
+        """Whether master.cf has a service; where there is no master.cf, every package's."""
+        return not self._whole or id in self._services
+
+    def dies(self, service: Service) -> str:
+        """What a row of master.cf makes its daemon die of."""
+        for row in self._live.master.rows if self._live.master else ():
+            if row.line == service.origin.line and row.id == service.id:
+                fatal = next((each for each in row.problems if each.fatal), None)
+                return fatal.message if fatal else ""
+        return ""
+
+    def origin_of_certificates(self) -> Origin | None:
+        """No policy decides them."""
+        return None
+
+
+def _elsewhere(paths: tuple[str, ...]) -> str:
+    return f"none of {', '.join(paths)} is on this machine" if paths else ""
+
+
+def _may(found: File, uid: int, groups: frozenset[int], bit: int) -> bool:
+    """Whether a user has a permission: 4 to read, 1 to enter."""
+    if found.uid == uid:
+        return bool(found.mode & (bit << 6))
+    if found.gid in groups:
+        return bool(found.mode & (bit << 3))
+    return bool(found.mode & bit)
+
+
+def subject(
+    door: Door,
+    platform: Platform,
+    postfix: Version,
+    openssl: Version,
+    config_directory: str,
+    now: float,
+    *,
+    copy: bool = False,
+    told: Callable[[Live], None] | None = None,
+) -> Subject:
+    """Read a live configuration and predict its behaviour. `told` is handed what was read, troubles included."""
+    live = read(door, platform, postfix, config_directory)
+    if told:
+        told(live)
+    configuration = live.configuration._replace(openssl=str(openssl))
+    whole = live.master is not None
+    if not whole:
+        configuration = configuration._replace(services=_stock(platform))
+    effective = Effective(configuration)
+    services = running(configuration.services, effective.of().text("master_service_disable"))
+    around = Found(door, platform, live, services, copy=copy)
+    files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, live.sasl)
+    behaviour = predict(effective, around, platform, openssl)
+    return Subject(configuration, platform, openssl, effective, around, behaviour, now, files, whole=whole)
+
+
+def _stock(platform: Platform) -> tuple[Service, ...]:
+    nowhere = Origin("", 0, 0, "")
+    chroot = "y" if platform.postfix.chroot else "n"
+    return tuple(
+        Service(name, type, private, "-", chroot if command == "smtpd" else "-", "-", "-", command, (), (), nowhere)
+        for name, type, private, command in STOCK
+    )
+
+
+def of_configuration(configuration: Configuration, platform: Platform, now: float) -> Subject:
+    """A compiled policy as a subject: what is around it is as the policy plans it."""
+    from mailcfg.behaviour.planned import Planned
+
+    effective = Effective(configuration)
+    around = Planned(configuration, platform)
+    openssl = Version.parse(configuration.openssl)
+    behaviour = predict(effective, around, platform, openssl)
+    return Subject(configuration, platform, openssl, effective, around, behaviour, now, whole=False)

@@ -1,0 +1,1 @@
+"""Rules: what is wrong with a configuration and what it lets happen, one rule a file."""

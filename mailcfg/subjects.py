@@ -1,0 +1,220 @@
+"""What `check` and `explain` look at: policies, directories with a main.cf, and the live machine, as subjects."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from mailcfg import host
+from mailcfg.cli import Failure
+from mailcfg.configuration import Origin
+from mailcfg.facts.platforms import Platform, platform, platform_names
+from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release, nearest
+from mailcfg.facts.version import Version
+from mailcfg.judge import Accepted, Locate
+from mailcfg.machine import Machine, Unreadable
+from mailcfg.problem import Finding, Location
+from mailcfg.rule import Subject
+
+
+class Looked(NamedTuple):
+    """One target. `subject` is None where it could not be read; `found` is what reading it showed already; `unknown`
+    are files and reasons of what could not be read.
+    """
+
+    name: str
+    subject: Subject | None
+    locate: Locate
+    accepted: tuple[Accepted, ...] = ()
+    found: tuple[Finding, ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+class Wish(NamedTuple):
+    """What the command line says of targets that are no policies. `now` is in seconds since 1970."""
+
+    root: str
+    config_directory: str | None
+    platform: str | None
+    postfix: str | None
+    now: float
+
+
+def nowhere(origin: Origin) -> Location:
+    """An origin as a place without its text."""
+    return Location(origin.file, origin.line, origin.column)
+
+
+def is_policy(path: str) -> bool:
+    """Whether a target is to be read as a policy."""
+    return path.endswith(".toml") or (not host.is_directory(path) and not os.path.lexists(path))
+
+
+# --- policies --------------------------------------------------------------------------------------------------------
+
+
+def of_policy(path: str, now: float, reader: object = None) -> Looked:
+    """Compile a policy. Raises PolicyError."""
+    from mailcfg.compile import compile_document
+    from mailcfg.found import of_configuration
+    from mailcfg.policy.document import Document, Reader
+
+    documents = reader if isinstance(reader, Reader) else Reader(host.read_policy)
+    document: Document = documents.document(path)
+    compiled = compile_document(document)
+    configuration = compiled.configuration
+    subject = of_configuration(configuration, platform(configuration.platform), now)
+    return Looked(path, subject, _Places(document).locate, _accepted(document), tuple(compiled.findings))
+
+
+class _Places:
+    """Finds the place of a policy key, and where a value stands that a finding is about."""
+
+    def __init__(self, document: object) -> None:
+        from mailcfg.policy.document import Document
+
+        assert isinstance(document, Document)
+        self._document = document
+        self._paths: dict[str, tuple[str | int, ...]] | None = None
+
+    def locate(self, origin: Origin) -> Location:
+        if not origin.key:
+            return Location(self._document.sources[0].file)
+        if self._paths is None:
+            from mailcfg.policy.load import dotted
+
+            self._paths = {}
+            for source in self._document.sources:
+                for path in source.spans():
+                    if all(isinstance(step, str) for step in path):
+                        self._paths.setdefault(dotted(path), path)
+        return self._document.locate(self._paths.get(origin.key) or tuple(origin.key.split(".")))
+
+
+def _accepted(document: object) -> tuple[Accepted, ...]:
+    from mailcfg.policy.accept import as_day
+    from mailcfg.policy.document import Document
+
+    assert isinstance(document, Document)
+    found: list[Accepted] = []
+    for index, each in enumerate(document.values.get("accept", ())):
+        at = document.locate(("accept", index, "rule"))
+        found.append(
+            Accepted(
+                each["rule"],
+                as_day(each["until"]),
+                each["because"],
+                each.get("service", ""),
+                each.get("setting", ""),
+                at,
+                "accept.rule",
+            )
+        )
+    return tuple(found)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def of_live(wish: Wish) -> Looked:
+    """The machine's own configuration, below the root."""
+    door = Machine(wish.root)
+    facts, postfix = _versions(wish, door)
+    directory = wish.config_directory or facts.postfix.config_directory
+    return _files(wish, door, facts, postfix, directory, directory, copy=False)
+
+
+def of_directory(path: str, wish: Wish) -> Looked:
+    """A directory that holds a main.cf. Raises Failure where it does not."""
+    whole = os.path.abspath(path)
+    door = Machine(wish.root)
+    if door.root and not f"{whole}/".startswith(f"{door.root}/"):
+        raise Failure(f"{path} is not below --root {wish.root}")
+    inside = whole[len(door.root) :] or "/"
+    if not host.is_file(f"{whole}/main.cf"):
+        raise Failure(f"{path} holds no main.cf; name a site.toml, a directory with a main.cf, or --live")
+    facts, postfix = _versions(wish, door)
+    copy = not door.root and inside != facts.postfix.config_directory
+    return _files(wish, door, facts, postfix, inside, path.rstrip("/") or path, copy=copy)
+
+
+def _files(
+    wish: Wish, door: Machine, facts: Platform, postfix: Version, directory: str, shown: str, *, copy: bool
+) -> Looked:
+    from mailcfg.found import subject
+    from mailcfg.live import Live
+
+    read: list[Live] = []
+    openssl = Version.parse(facts.openssl.version)
+    found = subject(door, facts, postfix, openssl, directory, wish.now, copy=copy, told=read.append)
+    live = read[0]
+    unknown = [
+        (f"{_shown(each.file, directory, shown)}{f':{each.line}' if each.line else ''}", each.reason)
+        for each in live.troubles
+    ]
+    if live.main is None and not unknown:
+        unknown.append((f"{shown}/main.cf", "there is no such file"))
+    sources = {f"{directory}/main.cf": live.main, f"{directory}/master.cf": live.master, **live.sasl}
+    texts: dict[str, list[bytes]] = {}
+
+    def locate(origin: Origin) -> Location:
+        parsed = sources.get(origin.file)
+        name = _shown(origin.file, directory, shown)
+        if parsed is None or not origin.line:
+            return Location(name, origin.line, origin.column)
+        if origin.file not in texts:
+            texts[origin.file] = parsed.render().split(b"\n")
+        lines = texts[origin.file]
+        text = lines[origin.line - 1].decode(errors="replace").rstrip("\r") if origin.line <= len(lines) else ""
+        bare = text.lstrip()
+        return Location(name, origin.line, len(text) - len(bare) + 1, max(1, len(bare.rstrip())), text)
+
+    usable = found if live.main is not None and not live.troubles else None
+    return Looked(shown, usable, locate, unknown=tuple(unknown))
+
+
+def _shown(path: str, directory: str, shown: str) -> str:
+    """A path of the machine as the user named its directory."""
+    return shown + path[len(directory) :] if path.startswith(f"{directory}/") else path
+
+
+def _versions(wish: Wish, door: Machine) -> tuple[Platform, Version]:
+    """The platform and its Postfix: as wished, else as the machine says, else the newest known. Raises Failure."""
+    given = None
+    if wish.postfix is not None:
+        try:
+            given = Version.parse(wish.postfix)
+        except ValueError:
+            raise Failure(f"--postfix {wish.postfix}: write a version such as 3.7 or 3.7.11") from None
+    if wish.platform is not None:
+        if wish.platform not in platform_names():
+            raise Failure(f"--platform {wish.platform}: one of {', '.join(platform_names())}")
+        facts = platform(wish.platform)
+        return facts, given or Version.parse(facts.postfix.version)
+    name = _of_machine(door)
+    if given is None and not door.root:
+        told = host.postfix_version()
+        try:
+            given = Version.parse(told) if told else None
+        except ValueError:
+            given = None
+    if name:
+        facts = platform(name)
+        if wish.postfix is None or facts.postfix.version.startswith(f"{given}"):
+            return facts, given or Version.parse(facts.postfix.version)
+        own = Version.parse(facts.postfix.version)
+        if given is not None and own.series == given.series:
+            return facts, given
+    facts = platform(nearest(given))
+    return facts, given or Version.parse(facts.postfix.version)
+
+
+def _of_machine(door: Machine) -> str:
+    for path in OS_RELEASE:
+        try:
+            found = door.look(path)
+        except Unreadable:
+            continue
+        if found is not None:
+            return by_os_release(found.data.decode(errors="replace"))
+    return ""
