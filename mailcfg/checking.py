@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mailcfg import host
 from mailcfg.judge import findings, without_accepted
+from mailcfg.policy.document import Reader
 from mailcfg.problem import Finding, PolicyError, in_order
 from mailcfg.subjects import Looked, Wish, is_policy, of_directory, of_live, of_policy
 
@@ -61,17 +63,12 @@ def _many(paths: list[str], wish: Wish, today: str, processes: int) -> Iterator[
             yield from checked
 
 
-_READERS: dict[int, object] = {}
+_READERS: dict[int, Reader] = {}
 
 
-def _reader() -> object:
+def _reader() -> Reader:
     """One reader a process, so that a base is read once however many sites extend it."""
-    if os.getpid() not in _READERS:
-        from mailcfg import host
-        from mailcfg.policy.document import Reader
-
-        _READERS[os.getpid()] = Reader(host.read_policy)
-    return _READERS[os.getpid()]
+    return _READERS.setdefault(os.getpid(), Reader(host.read_policy))
 
 
 def _check_chunk(task: tuple[list[str], Wish, str]) -> list[Checked]:

@@ -15,7 +15,7 @@ from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
 from mailcfg.live import Door, Live, read
 from mailcfg.machine import File, Unreadable
-from mailcfg.rule import Files, Subject
+from mailcfg.rule import Dns, Files, Subject
 
 STOCK = (
     ("smtp", "inet", "n", "smtpd"),
@@ -35,9 +35,12 @@ class Found:
     `copy`: the files are one that was carried here, so that what is absent from this machine may be on theirs.
     """
 
-    def __init__(self, door: Door, platform: Platform, live: Live, services: list[Service], *, copy: bool) -> None:
+    def __init__(
+        self, door: Door, platform: Platform, openssl: Version, live: Live, services: list[Service], *, copy: bool
+    ) -> None:
         self._door = door
         self._platform = platform
+        self._openssl = openssl
         self._live = live
         self._copy = copy
         self._services = {each.id for each in services}
@@ -62,12 +65,9 @@ class Found:
             return Loaded((Shown("rsa-2048", (), paths[0] if paths else ""),), unknown=_elsewhere(paths))
         from mailcfg.certificates.loading import load
 
-        found = load(chain_files, pairs, self._bytes, self._live_version())
+        found = load(chain_files, pairs, self._bytes, self._openssl)
         shown = tuple(Shown(each.key_type, each.names, each.file) for each in found.identities)
         return Loaded(shown, found.disabled, found.unknown, found.problems, found.identities)
-
-    def _live_version(self) -> Version:
-        return Version.parse(self._live.configuration.postfix)
 
     def _bytes(self, path: str) -> bytes | None:
         found = self._door.look(path)
@@ -245,6 +245,14 @@ class Found:
         """Mode and owners of a file; None where it is absent or cannot be looked at."""
         return self._status(path)
 
+    def text(self, path: str) -> str | None:
+        """The text of a file of settings; None where it is absent or cannot be read."""
+        try:
+            data = self._bytes(path)
+        except Unreadable:
+            return None
+        return None if data is None else data.decode(errors="replace")
+
     def has_service(self, id: str) -> bool:
         """Whether master.cf has a service; where there is no master.cf, every package's."""
         return not self._whole or id in self._services
@@ -296,7 +304,7 @@ def subject(
         configuration = configuration._replace(services=_stock(platform))
     effective = Effective(configuration)
     services = running(configuration.services, effective.of().text("master_service_disable"))
-    around = Found(door, platform, live, services, copy=copy)
+    around = Found(door, platform, openssl, live, services, copy=copy)
     files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, live.sasl)
     behaviour = predict(effective, around, platform, openssl)
     return Subject(configuration, platform, openssl, effective, around, behaviour, now, files, whole=whole)
@@ -311,7 +319,7 @@ def _stock(platform: Platform) -> tuple[Service, ...]:
     )
 
 
-def of_configuration(configuration: Configuration, platform: Platform, now: float) -> Subject:
+def of_configuration(configuration: Configuration, platform: Platform, now: float, dns: Dns | None = None) -> Subject:
     """A compiled policy as a subject: what is around it is as the policy plans it."""
     from mailcfg.behaviour.planned import Planned
 
@@ -319,4 +327,4 @@ def of_configuration(configuration: Configuration, platform: Platform, now: floa
     around = Planned(configuration, platform)
     openssl = Version.parse(configuration.openssl)
     behaviour = predict(effective, around, platform, openssl)
-    return Subject(configuration, platform, openssl, effective, around, behaviour, now, whole=False)
+    return Subject(configuration, platform, openssl, effective, around, behaviour, now, whole=False, dns=dns)

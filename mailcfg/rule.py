@@ -26,6 +26,26 @@ class Files(NamedTuple):
     sasl: dict[str, smtpd_conf.SmtpdConf]
 
 
+class MtaSts(NamedTuple):
+    """A declared MTA-STS policy (RFC 8461). `max_age` is in seconds."""
+
+    version: str
+    mode: str
+    mx: tuple[str, ...]
+    max_age: int
+
+
+class Dns(NamedTuple):
+    """What a policy declares to be published in the DNS. `tlsa` are records of port 25 as `usage selector type digest`;
+    `tlsrpt` is empty where there is none; `origins` by `tlsa`, `tlsrpt` and `mta_sts`.
+    """
+
+    tlsa: tuple[str, ...]
+    tlsrpt: str
+    mta_sts: MtaSts | None
+    origins: dict[str, Origin]
+
+
 class Said(NamedTuple):
     """What a rule says. `at` is where; `effect` what it lets happen, in one sentence; `policy` is the mending as a
     change of the policy, `main` as a line of main.cf (or of whichever file it is about). `severity` where it is not
@@ -56,7 +76,7 @@ class Subject:
     """A configuration with everything that is known of it: what every rule is handed.
 
     `files` is None for a policy. `now` is in seconds since 1970. `whole`: master.cf is there in full; a policy's
-    configuration, and a main.cf that came alone, are fragments.
+    configuration, and a main.cf that came alone, are fragments. `dns` is None where a policy declares nothing.
     """
 
     def __init__(
@@ -71,6 +91,7 @@ class Subject:
         files: Files | None = None,
         *,
         whole: bool = True,
+        dns: Dns | None = None,
     ) -> None:
         self.configuration = configuration
         self.platform = platform
@@ -82,6 +103,7 @@ class Subject:
         self.now = now
         self.files = files
         self.whole = whole
+        self.dns = dns
         self._services: list[Service] | None = None
 
     @property

@@ -67,11 +67,21 @@ def findings() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "mailcfg findings", **schema}
 
 
+def behaviour() -> dict[str, Any]:
+    """The schema of `mailcfg explain --format json`."""
+    from mailcfg.reports.behaviour.json import SCHEMA, Document
+
+    schema = _of(Document)
+    schema["properties"]["schema"] = {"const": SCHEMA}
+    return {"$schema": DRAFT, "title": "mailcfg behaviour", **schema}
+
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "site": site,
     "manifest": manifest,
     "platforms": platforms,
     "drift": drift,
+    "behaviour": behaviour,
     "findings": findings,
 }
 """Every schema by the stem of its file."""
@@ -99,6 +109,8 @@ def _of(annotation: Any) -> dict[str, Any]:
         if get_origin(arguments[0]) is tuple:
             return {"type": "object", "additionalProperties": _of(get_args(arguments[0])[1])}
         return {"type": "array", "items": _of(arguments[0])}
+    if get_origin(annotation) is dict:
+        return {"type": "object", "additionalProperties": _of(arguments[1])}
     if arguments:
         return {"anyOf": [_of(each) for each in arguments]}
     properties = {name: _of(each) for name, each in get_type_hints(annotation).items()}

@@ -13,8 +13,9 @@ from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release, nearest
 from mailcfg.facts.version import Version
 from mailcfg.judge import Accepted, Locate
 from mailcfg.machine import Machine, Unreadable
+from mailcfg.policy.document import Document, Reader
 from mailcfg.problem import Finding, Location
-from mailcfg.rule import Subject
+from mailcfg.rule import Dns, MtaSts, Subject
 
 
 class Looked(NamedTuple):
@@ -53,27 +54,22 @@ def is_policy(path: str) -> bool:
 # --- policies --------------------------------------------------------------------------------------------------------
 
 
-def of_policy(path: str, now: float, reader: object = None) -> Looked:
+def of_policy(path: str, now: float, reader: Reader | None = None) -> Looked:
     """Compile a policy. Raises PolicyError."""
     from mailcfg.compile import compile_document
     from mailcfg.found import of_configuration
-    from mailcfg.policy.document import Document, Reader
 
-    documents = reader if isinstance(reader, Reader) else Reader(host.read_policy)
-    document: Document = documents.document(path)
+    document = (reader or Reader(host.read_policy)).document(path)
     compiled = compile_document(document)
     configuration = compiled.configuration
-    subject = of_configuration(configuration, platform(configuration.platform), now)
+    subject = of_configuration(configuration, platform(configuration.platform), now, _declared(document))
     return Looked(path, subject, _Places(document).locate, _accepted(document), tuple(compiled.findings))
 
 
 class _Places:
     """Finds the place of a policy key, and where a value stands that a finding is about."""
 
-    def __init__(self, document: object) -> None:
-        from mailcfg.policy.document import Document
-
-        assert isinstance(document, Document)
+    def __init__(self, document: Document) -> None:
         self._document = document
         self._paths: dict[str, tuple[str | int, ...]] | None = None
 
@@ -91,13 +87,25 @@ class _Places:
         return self._document.locate(self._paths.get(origin.key) or tuple(origin.key.split(".")))
 
 
-def _accepted(document: object) -> tuple[Accepted, ...]:
-    from mailcfg.policy.accept import as_day
-    from mailcfg.policy.document import Document
+def _declared(document: Document) -> Dns | None:
+    """What the policy says is in the DNS."""
+    table = document.values.get("dns")
+    if table is None:
+        return None
+    origins: dict[str, Origin] = {}
+    for name in ("tlsa", "tlsrpt", "mta_sts"):
+        place, _ = document.origin(("dns", name))
+        origins[name] = Origin(*place, f"dns.{name}")
+    sts = table.get("mta_sts")
+    declared = MtaSts(sts.get("version", "STSv1"), sts["mode"], tuple(sts["mx"]), sts["max_age"]) if sts else None
+    return Dns(tuple(table.get("tlsa", ())), table.get("tlsrpt", ""), declared, origins)
 
-    assert isinstance(document, Document)
+
+def _accepted(document: Document) -> tuple[Accepted, ...]:
     found: list[Accepted] = []
     for index, each in enumerate(document.values.get("accept", ())):
+        from mailcfg.policy.accept import as_day
+
         at = document.locate(("accept", index, "rule"))
         found.append(
             Accepted(

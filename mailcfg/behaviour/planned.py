@@ -77,6 +77,10 @@ class Planned:
         """What is planned is not there yet."""
         return
 
+    def text(self, path: str) -> str | None:
+        """What the policy writes there."""
+        return next((each.content for each in self._configuration.files if each.target == path), None)
+
     def has_service(self, id: str) -> bool:
         """Every package brings the services that a policy does not name."""
         return True

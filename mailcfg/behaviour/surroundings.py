@@ -77,6 +77,9 @@ class Surroundings(Protocol):
     def status(self, path: str) -> File | None:
         """Mode and owners of a file; None where it is absent, or where nobody can look."""
 
+    def text(self, path: str) -> str | None:
+        """The text of a file of settings; None where it is absent or nobody can look."""
+
     def has_service(self, id: str) -> bool:
         """Whether master.cf has a service such as `tlsmgr/unix`."""
 

@@ -77,6 +77,9 @@ class Loading(NamedTuple):
     unknown: str = ""
 
 
+_ENCRYPTED = "holds an encrypted key; Postfix cannot ask for its password"
+
+
 class _Damaged(ValueError):
     """What OpenSSL cannot read. The message says what, to go behind the name of a file."""
 
@@ -163,7 +166,7 @@ class _Loader:
                         )
                     if key:
                         self.context.use_all(key, chain)
-                    key, chain = self._private(block, path, excess=False), []
+                    key, chain = self._private(block, path), []
                 else:
                     self.problems.append(f"{path}: {_kind(block)} is passed over")
             if not found:
@@ -189,7 +192,7 @@ class _Loader:
             elif block.name in _KEYS and key:
                 self.problems.append(f"{path} holds a second key, which is passed over")
             elif block.name in _KEYS:
-                key = self._private(block, path, excess=False)
+                key = self._private(block, path)
         if key is None:
             raise _Disabled(f"{path} holds no private key in PEM that can be loaded")
         if not chain:
@@ -207,15 +210,14 @@ class _Loader:
             if block.name in _CERTIFICATES or (not chain and block.name == b"TRUSTED CERTIFICATE"):
                 if block.header:
                     raise _Disabled(f"{path} holds a certificate with a header of its own, which OpenSSL does not read")
-                chain.append(_certificate_of(block, path, excess=bool(chain)))
+                chain.append(_certificate_of(block, path, excess=bool(chain) or _trust_settings(block.data)))
         if not chain:
             raise _Disabled(f"{path} holds no certificate in PEM")
-        slot = self.context.use_certificate(chain)
+        self.context.use_certificate(chain)
         pem = self._open(key_path)
         if pem is None:
             raise _Disabled(f"{key_path} is absent" if key_path else f"no key file is named for {path}")
-        private = self._search(pem, key_path)
-        if not self.context.use_key(private, slot):
+        if not self.context.use_key(self._search(pem, key_path)):
             raise _Disabled(f"the key of {key_path} does not belong to the certificate of {path}")
 
     def _blocks(self, pem: _Pem, path: str) -> Iterator[_Block]:
@@ -226,13 +228,13 @@ class _Loader:
         except _Damaged as error:
             raise _Disabled(f"{path} {error}") from None
 
-    def _private(self, block: _Block, path: str, *, excess: bool) -> _Private:
-        if block.header:
-            raise _Disabled(f"{path} holds an encrypted key; Postfix cannot ask for its password")
+    def _private(self, block: _Block, path: str) -> _Private:
+        """A key that Postfix reads itself. It does not look at a header, and takes what is encrypted for damage."""
         try:
-            return _private(block, path, excess=excess)
+            return _private(block, path, excess=False)
         except _Damaged as error:
-            raise _Disabled(f"{path} {error}") from None
+            encrypted = b"ENCRYPTED" in block.header
+            raise _Disabled(f"{path} {_ENCRYPTED if encrypted else error}") from None
 
     def _search(self, pem: _Pem, path: str) -> _Private:
         """The first key of a file. OpenSSL 3 goes on where it finds one that it cannot read."""
@@ -245,7 +247,7 @@ class _Loader:
                     raise _Disabled(f"{path} {trouble}")
                 if block.name in _KEYS or block.name == b"ENCRYPTED PRIVATE KEY":
                     if block.header or block.name not in _KEYS:
-                        raise _Disabled(f"{path} holds an encrypted key; Postfix cannot ask for its password")
+                        raise _Disabled(f"{path} {_ENCRYPTED}")
                     return _private(block, path, excess=True)
             except _Damaged as error:
                 trouble = str(error)
@@ -287,7 +289,7 @@ class _Context:
         slot = self._slots[public.algorithm] = _Slot()
         slot.key, slot.chain = key, list(chain)
 
-    def use_certificate(self, chain: list[_Certificate]) -> str:
+    def use_certificate(self, chain: list[_Certificate]) -> None:
         """A certificate, which pushes out a key that is not its own."""
         public = _usable(chain[0])
         slot = self._slots.pop(public.algorithm, None) or _Slot()
@@ -295,11 +297,9 @@ class _Context:
         if slot.key and slot.key.public != public.identity:
             slot.key = None
         slot.chain = list(chain)
-        return public.algorithm
 
-    def use_key(self, key: _Private, wanted: str) -> bool:
-        """A key, which goes where its algorithm says: whether a certificate for it is there."""
-        del wanted  # Postfix does not look whether it is that of the certificate beside it.
+    def use_key(self, key: _Private) -> bool:
+        """A key, which goes where its algorithm says: whether its certificate is there, be it of another pair."""
         slot = self._slots.get(key.algorithm)
         if slot is None or not slot.chain or key.public != _usable(slot.chain[0]).identity:
             return False
@@ -628,11 +628,22 @@ _HASHES = {
 
 
 def _certificate_of(block: _Block, path: str, *, excess: bool) -> _Certificate:
-    """Read a certificate. With `excess` more may stand behind it in its block."""
+    """Read a certificate. With `excess` anything may stand behind it in its block."""
     try:
         return _certificate(block.data, path, excess=excess)
     except _Damaged:
         raise _Disabled(f"{path} holds a certificate that is damaged") from None
+
+
+def _trust_settings(data: bytes) -> bool:
+    """Whether what stands behind a certificate may be OpenSSL's own settings for it."""
+    parts = _Der(data)
+    try:
+        parts.next()
+        parts.take(_SEQUENCE)
+    except (_Damaged, _Undecided):
+        return False
+    return True
 
 
 def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:

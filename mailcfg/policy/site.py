@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from mailcfg.policy.accept import Accept
 from mailcfg.policy.certificates import Certificate
+from mailcfg.policy.dns import Dns
 from mailcfg.policy.listeners import Listener
 from mailcfg.policy.outbound import Outbound, Relay
 from mailcfg.policy.passthrough import Postfix
@@ -52,5 +53,7 @@ class Site(Table):
     postfix: Annotated[Postfix, BeforeValidator(as_table, json_schema_input_type=PostfixVersion | Postfix)] = Postfix()
     """The Postfix version, where it is not the platform's (`postfix = "3.7"`, or `version` in this table), and
     parameters and services that no other table expresses."""
+    dns: Dns | None = None
+    """What is published in the DNS about this host."""
     accept: list[Accept] = []
     """Findings that are known and tolerated."""

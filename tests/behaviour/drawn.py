@@ -1,4 +1,7 @@
-"""Configurations of smtpd that nobody would write, drawn at random: the same seed draws the same ones, but for ports."""
+"""Configurations of smtpd that nobody would write, drawn at random: a seed always draws the same, but for the ports."""
+
+# The tables are easier to read with longer lines than elsewhere.
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -37,19 +40,19 @@ class Case(NamedTuple):
     """One listener. `told` says what was drawn, `implicit` whether it probably begins with TLS."""
 
     seed: int
-    index: int
+    number: int
     port: int
     rows: str
     told: tuple[str, ...]
     implicit: bool
 
     def __str__(self) -> str:
-        return f"seed {self.seed}, index {self.index}, port {self.port}: {'; '.join(self.told)}\n{self.rows}"
+        return f"seed {self.seed}, index {self.number}, port {self.port}: {'; '.join(self.told)}\n{self.rows}"
 
 
 class Batch(NamedTuple):
-    """What one Postfix runs: what main.cf says beside the base, the rows of master.cf, and the smtpd.conf files by their
-    path below `etc`. `furnished`: the socket of saslauthd and the users stand in the chroot too.
+    """What one Postfix runs: what main.cf says beside the base, the rows of master.cf, and smtpd.conf files by their path
+    below `etc`. `furnished`: the socket of saslauthd and the users stand in the chroot too.
     """
 
     seed: int
@@ -70,6 +73,8 @@ class Choice(NamedTuple):
     usual: tuple[str, ...]
     odd: tuple[str, ...] = ()
 
+
+# fmt: off
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
@@ -96,7 +101,7 @@ LISTS = (
     *("HIGH:nosuch", "ALL:@STRENGTH", "CHACHA20:AES", "HIGH:!kRSA", "ECDSA:RSA", "MEDIUM:HIGH", "AES256:AES128"),
 )
 ODD_LISTS = ("aNULL", "eNULL", "nosuch", "", "TLS_AES_256_GCM_SHA384", "!ALL", "@SECLEVEL=0", "ALL:@SECLEVEL=3",
-             "ALL:@SECLEVEL=9", "ALL:@nosuch", "PSK", "DSS", "aNULL:eNULL:@SECLEVEL=0", "high", "HIGH:!HIGH")  # fmt: skip
+             "ALL:@SECLEVEL=9", "ALL:@nosuch", "PSK", "DSS", "aNULL:eNULL:@SECLEVEL=0", "high", "HIGH:!HIGH")
 HIGH = Choice("tls_high_cipherlist", LISTS, ODD_LISTS)
 MEDIUM = Choice("tls_medium_cipherlist", LISTS, ODD_LISTS)
 OTHER_LISTS = (
@@ -107,9 +112,9 @@ OTHER_LISTS = (
 
 EXCLUDED = ("aNULL", "aNULL", "RC4", "kRSA", "aRSA", "aECDSA", "DHE", "eNULL", "AES", "MD5", "3DES", "ECDHE", "SHA1",
             "AES128", "CAMELLIA", "EXPORT", "LOW", "nosuch", "ECDHE-RSA-AES256-GCM-SHA384", "kEDH", "SSLv3", "AESGCM",
-            "aNULL+AES", "CHACHA20")  # fmt: skip
+            "aNULL+AES", "CHACHA20")
 ODD_EXCLUDED = ("!RC4", "ALL", "aRSA aECDSA aNULL", "HIGH", "+AES", "-AES", "@STRENGTH", "DEFAULT", "!aNULL", "SHA1:RC4",
-                "aNULL:kRSA", "TLS_AES_256_GCM_SHA384", "TLSv1.2", "TLSv1")  # fmt: skip
+                "aNULL:kRSA", "TLS_AES_256_GCM_SHA384", "TLSv1.2", "TLSv1")
 
 PREEMPT = Choice("tls_preempt_cipherlist", (*YES, *NO), ("2",))
 CURVES = Choice(
@@ -117,7 +122,7 @@ CURVES = Choice(
     ("X25519 prime256v1", "X25519", "prime256v1", "secp384r1, X25519", "P-256", "P-256:P-384", "X25519 nosuch", "X448",
      "prime256v1 secp521r1", "secp224r1"),
     ("", "nosuch", "X25519 X25519", "DEFAULT", "ffdhe2048", "?X25519MLKEM768:DEFAULT", "X25519MLKEM768", "auto"),
-)  # fmt: skip
+)
 GRADE_OF_CURVES = Choice("smtpd_tls_eecdh_grade", ("auto", "strong", "ultra", "none", "Auto"), ("bogus", ""))
 SSL_OPTIONS = Choice(
     "tls_ssl_options",
@@ -135,9 +140,9 @@ BROKEN = Choice("broken_sasl_auth_clients", (*YES, *NO), ("y",))
 TYPE = Choice("smtpd_sasl_type", ("cyrus",), ("CYRUS", "Cyrus", "bogus", "", "dovecot", "dovecot"))
 
 OPTIONS = ("noanonymous", "noanonymous", "noplaintext", "noactive", "nodictionary", "forward_secrecy", "mutual_auth",
-           "NoPlaintext")  # fmt: skip
+           "NoPlaintext")
 ODD_OPTIONS = ("nosuch", "noanonymous nosuch", "noplaintext:noanonymous", "NOANONYMOUS", "no-plaintext", "0", ",",
-               "noplaintext noanonymous mutual_auth", "noplaintext, nodictionary", "forward_secrecy, noanonymous")  # fmt: skip
+               "noplaintext noanonymous mutual_auth", "noplaintext, nodictionary", "forward_secrecy, noanonymous")
 
 FILTERS = (
     *("!external, static:rest", "static:all", "plain, login", "PLAIN LOGIN", "!plain, static:all", "!login static:rest"),
@@ -159,7 +164,9 @@ VERSION_WORDS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 BOUNDS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "tlsv1.2", "0303", "0x0304", "301", "SSLv3")
 ODD_PROTOCOLS = ("TLSv1_1", "!TLSv1.4", ">=TLSv9", "!", ">= TLSv1.2", ">=", "<=SSLv3", ">=TLSv1.3, <=TLSv1.2", "TLS1.2",
                  "TLSv1.2, !TLSv1.2", "!TLSv1, !TLSv1.1, !TLSv1.2, !TLSv1.3", ">=None", ">=0305", "<=0x0302", "SSLv2",
-                 "all", "<TLSv1.2", ">=TLSv1.2 >=TLSv1.1", "!SSLv23", "=TLSv1.2", "SSLv3")  # fmt: skip
+                 "all", "<TLSv1.2", ">=TLSv1.2 >=TLSv1.1", "!SSLv23", "=TLSv1.2", "SSLv3")
+
+# fmt: on
 
 
 def protocols(rng: random.Random) -> str:
@@ -197,6 +204,7 @@ def several(rng: random.Random, usual: tuple[str, ...], odd: tuple[str, ...], mo
 
 # --- certificates ----------------------------------------------------------------------------------------------------
 
+# fmt: off
 CHAINS = (
     *("rsa.key, rsa.pem", "ec.key, ec.pem", "rsa.key, rsa.pem, ec.key, ec.pem", "ec.key, ec.pem, rsa.key, rsa.pem"),
     *("rsa-key-first.pem", "ec-key-first.pem, rsa-key-first.pem", "p384.key p384.pem", "expired.key, expired.pem"),
@@ -228,6 +236,8 @@ ODD_EC_PAIRS: tuple[tuple[str, str | None], ...] = (
     *(("ec.pem", "ec2.key"), ("ec.pem", "rsa.key"), ("nosuch.pem", "ec.key"), ("ec.pem", None), ("rsa2.pem", "rsa2.key")),
     *(("none", ""), ("", ""), ("ec.pem", "nosuch.key"), ("ed.pem", "ed.key"), ("", "ec.key"), ("ec.pem", "parameters.key")),
 )
+
+# fmt: on
 
 
 def certificates(rng: random.Random, layout: Layout, odd: float) -> Settings:
@@ -266,15 +276,18 @@ def certificates(rng: random.Random, layout: Layout, odd: float) -> Settings:
 
 # --- smtpd.conf ------------------------------------------------------------------------------------------------------
 
+# fmt: off
 VERIFIERS = ("saslauthd", "saslauthd", "saslauthd", "auxprop", "auxprop", "saslauthd auxprop", "auxprop saslauthd", "auxprop-hashed")
 ODD_VERIFIERS = ("nosuch", "SASLauthd", "saslauthd,auxprop", "nosuch saslauthd", "pwcheck", "alwaystrue", "authdaemond")
 MECHANISMS = ("PLAIN", "PLAIN", "LOGIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "NTLM",
-              "ANONYMOUS", "NOSUCH", "EXTERNAL", "GSSAPI", "plain", "Login", "SCRAM-SHA-512", "OTP")  # fmt: skip
+              "ANONYMOUS", "NOSUCH", "EXTERNAL", "GSSAPI", "plain", "Login", "SCRAM-SHA-512", "OTP")
 MECHANISM_LISTS = ("PLAIN LOGIN", "PLAIN LOGIN", "PLAIN", "LOGIN PLAIN", "plain login", "PLAIN, LOGIN", "PLAIN LOGIN CRAM-MD5",
-                   "CRAM-MD5 DIGEST-MD5", "ANONYMOUS PLAIN", "SCRAM-SHA-256 SCRAM-SHA-1", "PLAIN LOGIN DIGEST-MD5 NTLM")  # fmt: skip
+                   "CRAM-MD5 DIGEST-MD5", "ANONYMOUS PLAIN", "SCRAM-SHA-256 SCRAM-SHA-1", "PLAIN LOGIN DIGEST-MD5 NTLM")
 ODD_MECHANISM_LISTS = ("PLAIN,LOGIN", "ANONYMOUS", "NOSUCH", "EXTERNAL", '"PLAIN LOGIN"', "PLAIN # LOGIN", "OTP", "NTLM")
 PLUGINS = ("sasldb", "sasldb", "sasldb", "sql sasldb", "SASLDB", "nosuch sasldb")
 ODD_PLUGINS = ("nosuch", "sql", "ldapdb", "sasldb,sql")
+
+# fmt: on
 
 
 def smtpd_conf(rng: random.Random, layout: Layout) -> str:
@@ -293,7 +306,14 @@ def smtpd_conf(rng: random.Random, layout: Layout) -> str:
     if rng.random() < 0.8:
         entries.append(("auxprop_plugin", rng.choice(ODD_PLUGINS if rng.random() < 0.12 else PLUGINS)))
     if rng.random() < 0.85:
-        databases = ("users/sasldb2", "users/sasldb2", "users/sasldb2", "closed/sasldb2", "users/unreadable", "users/nosuch")
+        databases = (
+            "users/sasldb2",
+            "users/sasldb2",
+            "users/sasldb2",
+            "closed/sasldb2",
+            "users/unreadable",
+            "users/nosuch",
+        )
         entries.append(("sasldb_path", f"{base}/{rng.choice(databases)}"))
     if rng.random() < 0.85:
         sockets = ("auth/mux", "auth/mux", "auth/mux", "auth/mux", "auth", "nosuch/mux", "closed/mux", "users/mux")
@@ -315,7 +335,9 @@ def smtpd_conf(rng: random.Random, layout: Layout) -> str:
         if rng.random() < 0.08:
             lines.append(rng.choice(("", "# mech_list: LOGIN", "   # x", "#pwcheck_method: nosuch")))
     if rng.random() < 0.05:
-        lines.insert(rng.randint(0, len(lines)), rng.choice(("mech_list PLAIN", "mech_list = PLAIN", "x", "mech_list:")))
+        lines.insert(
+            rng.randint(0, len(lines)), rng.choice(("mech_list PLAIN", "mech_list = PLAIN", "x", "mech_list:"))
+        )
     if rng.random() < 0.03:
         return ""
     return "\n".join(lines) + rng.choice(("\n", "\n", "\n", ""))
@@ -355,6 +377,7 @@ OWN = {
     "smtpd_sasl_path": "lab_path",
 }
 
+# fmt: off
 FORMS = (
     *("${{lab_one?{{{v}}}}}", "${{lab_empty:{{{v}}}}}", "${{lab_one?{{{v}}}:{{{w}}}}}", "${{lab_empty?{{{w}}}:{{{v}}}}}"),
     *("${{{{$lab_three}} == {{3}}?{{{v}}}:{{{w}}}}}", "${{{{$lab_three}} > {{10}}?{{{w}}}:{{{v}}}}}", "$(lab_one?{{{v}}})"),
@@ -363,6 +386,8 @@ FORMS = (
 )
 LEVELS = "${{{{3.10}} >=level {{3.9}}?{{{v}}}:{{{w}}}}}"
 """Postfix 3.5 and older do not start with this one."""
+
+# fmt: on
 
 
 def spelled(rng: random.Random, layout: Layout, name: str, value: str, other: str) -> str:
@@ -398,7 +423,9 @@ def one_of(*choices: Choice) -> Callable[[random.Random, Layout, float], Setting
 def _protocols(rng: random.Random, layout: Layout, odd: float) -> Settings:
     names = ["smtpd_tls_protocols", "smtpd_tls_mandatory_protocols"]
     chosen = names if rng.random() < 0.4 else [rng.choice(names)]
-    return [(name, "$smtpd_tls_protocols" if name != names[0] and rng.random() < 0.1 else protocols(rng)) for name in chosen]
+    return [
+        (name, "$smtpd_tls_protocols" if name != names[0] and rng.random() < 0.1 else protocols(rng)) for name in chosen
+    ]
 
 
 def _exclusions(rng: random.Random, layout: Layout, odd: float) -> Settings:
@@ -564,7 +591,9 @@ def row(rng: random.Random, port: int, chroot: str, index: int, found: Settings,
         told.append("the option -v")
         lines.append("-v")
     for line in lines:
-        break_ = rng.choice(("\n  ", "\n  ", "\n\t", " ", "\n# -o smtpd_tls_security_level=none\n  ", "\n\n  ", "\n   # x\n "))
+        break_ = rng.choice(
+            ("\n  ", "\n  ", "\n\t", " ", "\n# -o smtpd_tls_security_level=none\n  ", "\n\n  ", "\n   # x\n ")
+        )
         text += break_ + line
     return text + rng.choice(("\n", "\n", "\n", "\n\n", "\n# smtpd_tls_wrappermode=yes\n"))
 
@@ -577,7 +606,10 @@ def main_cf(rng: random.Random, layout: Layout) -> str:
     found: Settings = [
         (LEVEL.name, rng.choice(("may", "may", "encrypt", "$lab_level"))),
         (SASL.name, "yes"),
-        ("smtpd_tls_chain_files", f"{layout.tls}/rsa.key, {layout.tls}/rsa.pem, {layout.tls}/ec.key, {layout.tls}/ec.pem"),
+        (
+            "smtpd_tls_chain_files",
+            f"{layout.tls}/rsa.key, {layout.tls}/rsa.pem, {layout.tls}/ec.key, {layout.tls}/ec.pem",
+        ),
     ]
     if rng.random() < 0.85:
         found.append(("cyrus_sasl_config_path", layout.sasl))

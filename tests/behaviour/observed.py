@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ssl
 import ctypes
 import select
 import socket
@@ -12,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-import _ssl
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -150,17 +150,19 @@ class Listener:
     def __init__(self, port: int, *, implicit: bool) -> None:
         self.port = port
         self.implicit = implicit
+        self.greets = True
 
     @contextmanager
     def clear(self) -> Iterator[Wire]:
         """A session without TLS, greeted."""
-        with Wire(self.port) as session:
+        session = Wire(self.port)
+        with session:
             yield session
             session.quit()
 
     @contextmanager
     def encrypted(self, how: ssl.SSLContext) -> Iterator[Wire | None]:
-        """A session inside TLS. None where STARTTLS is refused or the handshake fails: an error of the network is none."""
+        """A session inside TLS; None where STARTTLS is refused or the handshake fails."""
         session: Wire | None = None
         try:
             session = Wire(self.port, implicit=how if self.implicit else None)
@@ -172,7 +174,9 @@ class Listener:
                     session = None
         except TimeoutError:
             raise
-        except OSError:
+        except OSError as error:
+            # What the session itself raises: the handshake was over.
+            self.greets = self.greets and type(error) is not ConnectionError
             if session is not None:
                 session.sock.close()
                 session = None
@@ -185,13 +189,17 @@ class Listener:
             yield session
             session.quit()
 
-    def handshake(self, how: ssl.SSLContext) -> Handshake | None:
+    def handshake(self, how: ssl.SSLContext, *, go_on: bool = True) -> Handshake | None:
+        """A session that sends EHLO inside TLS, or with `go_on` false closes there."""
         with self.encrypted(how) as session:
             if session is None:
                 return None
             suite = session.tls.cipher()
             assert suite
             certificate = session.tls.getpeercert(binary_form=True)
+            if not go_on:
+                session.sock.close()
+                return Handshake(suite[0], certificate, None)
             try:
                 answer = session.capabilities()
             except ssl.SSLError:
@@ -261,6 +269,7 @@ class _Questions:
         self.shown: dict[bytes, str] = {}
         self.after: list[str] | None = None
         self.legacy = False
+        self.dying = False
         self.notes: list[str] = []
 
     def ask(self, *, every_suite: bool) -> Observed:
@@ -285,7 +294,7 @@ class _Questions:
         old = [each for each in self.protocols if each != "TLSv1.3"]
         anonymous = bool(old) and self._anonymous()
         self._certificates()
-        whole = self._every_suite(old[-1]) if every_suite and old else None
+        whole = self._every_suite(old[-1]) if every_suite and old and not self.dying else None
         return Observed(
             works=True,
             tls=tls,
@@ -319,7 +328,9 @@ class _Questions:
                     return
                 session.sock.close()
         for version in VERSIONS:
-            done = self.listener.handshake(client(version))
+            done = self.listener.handshake(client(version), go_on=not self.dying)
+            if not self.listener.greets:
+                return
             if done is None:
                 continue
             self.protocols.append(version)
@@ -329,7 +340,8 @@ class _Questions:
             answered = done.capabilities is not None and done.capabilities[0] == 250
             if done.capabilities is not None and answered:
                 self.after = done.capabilities[1]
-            else:
+            elif not self.dying:
+                self.dying = True
                 told = "closed" if done.capabilities is None else str(done.capabilities[0])
                 self.notes.append(f"EHLO inside {version}: {told}")
 
@@ -344,10 +356,11 @@ class _Questions:
                 old = version in ("TLSv1", "TLSv1.1")
                 if kind in self.shown.values() or (old and kind == "ed25519"):
                     continue
-                self._seen(self.listener.handshake(client(version, ciphers, "" if old else SIGNATURES[kind])))
+                how = client(version, ciphers, "" if old else SIGNATURES[kind])
+                self._seen(self.listener.handshake(how, go_on=not self.dying))
 
     def _anonymous(self) -> bool:
-        done = self.listener.handshake(client("", ANONYMOUS))
+        done = self.listener.handshake(client("", ANONYMOUS), go_on=not self.dying)
         return done is not None and done.certificate is None
 
     def _every_suite(self, version: str) -> frozenset[str]:

@@ -54,7 +54,9 @@ class Client:
         self._lib: Any = ctypes.CDLL("libsasl2.so.2")
         secret = credentials.password.encode()
         # sasl_secret_t: a length and that many bytes.
-        self._secret = ctypes.create_string_buffer(len(secret).to_bytes(ctypes.sizeof(ctypes.c_ulong), "little") + secret)
+        self._secret = ctypes.create_string_buffer(
+            len(secret).to_bytes(ctypes.sizeof(ctypes.c_ulong), "little") + secret
+        )
         self._strings = {USER: ctypes.c_char_p(b""), NAME: ctypes.c_char_p(credentials.user.encode())}
         self._realm = ctypes.c_char_p(credentials.host.encode())
         pointers = ctypes.POINTER(ctypes.c_void_p)

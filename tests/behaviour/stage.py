@@ -1,4 +1,4 @@
-"""Where drawn configurations run: a private Postfix, on this machine or in a chroot of another Debian, with a saslauthd,
+"""Where drawn configurations run: a private Postfix, on this machine or in a chroot of another Debian, with saslauthd,
 password databases and certificates of every kind. It stays, and each batch is a restart.
 """
 
@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography import x509
@@ -108,6 +111,15 @@ max_idle = 30
 service_throttle_time = 1
 """
 
+    def stop(self) -> None:
+        """End master, which ends the rest; `postfix stop` would wait for a whole second."""
+        pid_file = self.spool / "pid" / "master.pid"
+        if pid_file.exists():
+            pid = int(pid_file.read_text())
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            lab.wait_for(f"master {pid} to end", lambda: _ended(pid))
+
     def command(self, verb: str) -> tuple[int, str]:
         # Without a terminal it is silent, and its many warnings cannot fill one that nobody reads; the log has them.
         command = [*chrooted(self.root), "postfix", "-c", f"{self.inside}/etc", verb]
@@ -115,6 +127,14 @@ service_throttle_time = 1
         environment = {**os.environ, "PATH": lab.PATH}
         done = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, env=environment, timeout=60)
         return done.returncode, ""
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process is over, even if nobody has asked for its exit status yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def chrooted(root: str) -> tuple[str, ...]:
@@ -203,7 +223,7 @@ class Stage:
                         self.sasl,
                         deaths.watch(case),
                         implicit=case.implicit,
-                        every_suite=case.index % EVERY == 0,
+                        every_suite=case.number % EVERY == 0,
                     )
                 except Exception as error:
                     error.add_note(f"{case}\n{''.join(self.log_of(case))}")
@@ -215,60 +235,59 @@ class Stage:
         """The lines of the log that are about a listener, without the routine ones."""
         routine = ("connect from", "disconnect from", "lost connection", "warning: unknown[127.0.0.1]: SASL")
         lines = self.postfix.log.splitlines(True)
-        return [line for line in lines if f" case{case.index}/" in line and not any(each in line for each in routine)]
+        return [line for line in lines if f" case{case.number}/" in line and not any(each in line for each in routine)]
 
 
 class Deaths:
     """Knows which daemons cannot start. A client meets silence there: nobody has accepted its connection.
 
-    master starts another after service_throttle_time. That is short here, since master sometimes takes a daemon that
-    died in its first session for one that cannot start.
+    One that dies says so in the log and sleeps for a second, so that it is seen in /proc, where its port stands. master
+    starts another after service_throttle_time. That is short here, since master sometimes takes a daemon that died in
+    its first session for one that cannot start.
     """
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._lock = threading.Lock()
         self._position = 0
-        self._fatal: set[str] = set()
-        self._seen = 0.0
-        self._running: set[int] = set()
+        self._looked = 0.0
+        self._died: set[int] = set()
+        self._said: set[str] = set()
+        self._started: defaultdict[int, set[int]] = defaultdict(set)
 
     def watch(self, case: Case) -> Callable[[], bool]:
-        """A function that says whether the listener is dead: its daemon said so before it died, or there is none."""
-        name = f"case{case.index}/smtpd"
-        begin = time.monotonic()
-        missed: set[float] = set()
+        """A function that says whether the listener's daemon has died."""
+        name = f"case{case.number}"
 
         def gone() -> bool:
             with self._lock:
                 self._look()
-                if case.port in self._running:
-                    return False
-                missed.add(self._seen)
-                # One whose options cannot be read dies before it knows its name in the log.
-                return name in self._fatal or (len(missed) > 12 and time.monotonic() - begin > 5)
+                started = self._started[case.port]
+                return name in self._said or not started.isdisjoint(self._died) or len(started) > 3
 
         return gone
 
     def _look(self) -> None:
-        now = time.monotonic()
-        if now - self._seen < 0.25:
+        if time.monotonic() - self._looked < 0.25:
             return
         with self._log.open("rb") as log:
             log.seek(self._position)
             data = log.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._position += len(whole)
-        for line in whole.decode(errors="replace").splitlines():
-            if " fatal: " in line or " panic: " in line:
-                self._fatal.update(word.partition("[")[0] for word in line.split() if word.startswith("case"))
-        self._running = _ports()
-        self._seen = time.monotonic()
+        for name, process in DEATH.findall(whole.decode(errors="replace")):
+            self._said.add(name)
+            self._died.add(int(process))
+        for process, port in _daemons():
+            self._started[port].add(process)
+        self._looked = time.monotonic()
 
 
-def _ports() -> set[int]:
-    """The ports that some smtpd of a private Postfix was started for."""
-    found: set[int] = set()
+DEATH = re.compile(r" ([^ /]+)/smtpd\[(\d+)\]: (?:fatal|panic): ")
+
+
+def _daemons() -> Iterator[tuple[int, int]]:
+    """The processes of smtpd, each with its port."""
     for path in Path("/proc").iterdir():
         if not path.name.isdecimal():
             continue
@@ -277,8 +296,7 @@ def _ports() -> set[int]:
         except OSError:
             continue
         if len(words) > 3 and words[1] == b"-n" and words[2].startswith(b"127.0.0.1:"):
-            found.add(int(words[2].partition(b":")[2]))
-    return found
+            yield int(path.name), int(words[2].partition(b":")[2])
 
 
 @contextmanager
@@ -321,7 +339,7 @@ def saslauthd(root: str, inside: str, path: Path) -> Iterator[None]:
     with (work / "shadow").open("a") as file:
         file.write(f"{USER}:{hashed}:20000:0:99999:7:::\n")
     mounts = " && ".join(f"mount --bind {work}/{name} {root}/etc/{name}" for name in ("passwd", "shadow"))
-    command = f"{mounts} && exec {' '.join(chrooted(root))} saslauthd -a shadow -m {inside}/auth -n 2 -d"
+    command = f"{mounts} && exec {' '.join(chrooted(root))} saslauthd -a shadow -m {inside}/auth -n 1 -d"
     with (work / "log").open("wb") as log:
         process = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", command],

@@ -132,8 +132,8 @@ def checked(found: Example, root: Path, now: float) -> Checked:
 
 
 def made(root: Path, name: str, parts: str, described: dict[str, str]) -> None:
-    """Make a file of parts: `key TYPE`, `intermediate`,
-    `certificate NAME… [of PATH] [days N] [lasts N] [sha1] [self-signed] [cn-only]`, `root`, `text WORDS`, `mode 0644`, `socket`, `directory`.
+    """Make a file of parts: `key TYPE`, `intermediate`, `root`, `text WORDS`, `mode 0644`, `socket`, `directory`, and
+    `certificate NAME… [of PATH] [days N] [lasts N] [sha1] [self-signed] [cn-only]`.
     """
     path = root / name[1:]
     path.parent.mkdir(parents=True, exist_ok=True)

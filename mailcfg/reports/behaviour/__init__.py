@@ -1,0 +1,1 @@
+"""What a client meets, in one output format a file."""

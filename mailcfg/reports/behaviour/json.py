@@ -1,0 +1,188 @@
+"""The behaviour of a mail host as JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from mailcfg.behaviour.model import Endpoint, Hop, Mechanism, OutboundTls, Reason, Shown, Tls
+from mailcfg.rule import Subject
+
+SCHEMA = "mailcfg/behaviour/1"
+
+
+class Because(NamedTuple):
+    """One setting that decides something: its value, and the file and line where it stands; null for Postfix's own
+    default. `key` is the policy key, `via` the knowledge that turned it into the value, `words` what else there is to say.
+    """
+
+    setting: str
+    value: str
+    file: str | None
+    line: int | None
+    key: str
+    via: str
+    words: str
+
+
+class EndpointDocument(NamedTuple):
+    """One listener. `tls` is `broken` where STARTTLS is advertised and no client can complete it; `works` is false where
+    no session gets past the banner; `protocols` are the versions with which a client limited to that one completes a
+    handshake; `suites` the cipher suites up to TLS 1.2, by what the server proves itself with.
+    """
+
+    service: str
+    port: int | None
+    address: str
+    works: bool
+    tls: Tls
+    protocols: tuple[str, ...]
+    suites: dict[str, tuple[str, ...]]
+    anonymous: bool
+    auth_before_tls: tuple[str, ...]
+    auth_after_tls: tuple[str, ...]
+    mechanisms: tuple[Mechanism, ...]
+    legacy_auth_line: bool
+    cleartext_mail: bool
+    certificates: tuple[Shown, ...]
+    saslauthd_reached: bool | None
+    causes: tuple[str, ...]
+    unknown: tuple[str, ...]
+    because: dict[str, tuple[Because, ...]]
+
+
+class HopDocument(NamedTuple):
+    """The way out to one next hop; an empty one stands for all that are not named."""
+
+    next_hop: str
+    service: str
+    level: str
+    tls: OutboundTls
+    protocols: tuple[str, ...]
+    falls_back_to_cleartext: bool
+    certificate_checked: bool
+    credentials: bool
+    credentials_in_clear: bool
+    causes: tuple[str, ...]
+    unknown: tuple[str, ...]
+    because: dict[str, tuple[Because, ...]]
+
+
+class OutboundDocument(NamedTuple):
+    """The way out: in general, and to each next hop that differs."""
+
+    tls: OutboundTls
+    protocols: tuple[str, ...]
+    falls_back_to_cleartext: bool
+    credentials_in_clear: bool
+    next_hops: tuple[HopDocument, ...]
+
+
+class Document(NamedTuple):
+    """What a client meets at every endpoint of one mail host, and what happens on the way out."""
+
+    schema: str
+    target: str
+    platform: str
+    postfix: str
+    endpoints: tuple[EndpointDocument, ...]
+    outbound: OutboundDocument
+    unknown: tuple[str, ...]
+
+
+def document(name: str, subject: Subject, endpoints: tuple[Endpoint, ...]) -> Document:
+    """The document for some endpoints of a subject."""
+    hops = tuple(_hop(each) for each in subject.behaviour.outbound)
+    first = hops[0]
+    return Document(
+        SCHEMA,
+        name,
+        subject.platform.id,
+        str(subject.postfix),
+        tuple(_endpoint(each) for each in endpoints),
+        OutboundDocument(first.tls, first.protocols, first.falls_back_to_cleartext, first.credentials_in_clear, hops),
+        subject.behaviour.unknown,
+    )
+
+
+def _endpoint(each: Endpoint) -> EndpointDocument:
+    known = {mechanism.name: mechanism for mechanism in (*each.mechanisms_before, *each.mechanisms_after)}
+    return EndpointDocument(
+        each.service,
+        each.port,
+        each.address,
+        each.works,
+        each.tls,
+        each.protocols,
+        each.suites,
+        each.anonymous,
+        each.auth_before_tls,
+        each.auth_after_tls,
+        tuple(known.values()),
+        each.legacy_auth_line,
+        each.cleartext_mail,
+        each.certificates,
+        each.socket,
+        each.causes,
+        each.unknown,
+        _because(each.because),
+    )
+
+
+def _hop(each: Hop) -> HopDocument:
+    return HopDocument(
+        each.next_hop,
+        each.service,
+        each.level,
+        each.tls,
+        each.protocols,
+        each.falls_back_to_cleartext,
+        each.checked,
+        each.credentials,
+        each.credentials_in_clear,
+        each.causes,
+        each.unknown,
+        _because(each.because),
+    )
+
+
+def _because(reasons: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Because, ...]]:
+    return {
+        name: tuple(
+            Because(
+                each.setting,
+                each.value,
+                each.origin.file or None,
+                each.origin.line or None,
+                each.origin.key,
+                each.origin.via,
+                each.words,
+            )  # fmt: skip
+            for each in some
+        )
+        for name, some in reasons.items()
+    }
+
+
+def render(name: str, subject: Subject, endpoints: tuple[Endpoint, ...], parameter: str, color: bool) -> str:
+    """The whole document; a parameter narrows the reasons to those that name it."""
+    found = plain(document(name, subject, endpoints))
+    if parameter:
+        for each in (*found["endpoints"], *found["outbound"]["next_hops"]):
+            each["because"] = {
+                key: reasons
+                for key, reasons in each["because"].items()
+                if any(reason["setting"] == parameter for reason in reasons)
+            }
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Named tuples as objects, tuples as lists."""
+    if hasattr(value, "_asdict"):
+        return {name: plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return value
