@@ -8,27 +8,36 @@ from typing import NamedTuple
 
 from mailcfg import bundle as bundles
 from mailcfg import host
-from mailcfg.compile import compile_document
 from mailcfg.configuration import Step
 from mailcfg.manifest import SCHEMA
 from mailcfg.policy.document import Reader
-from mailcfg.problem import Finding, PolicyError
+from mailcfg.problem import Finding, PolicyError, Severity
+from mailcfg.subjects import judged, of_policy, stem
+
+INFO = Severity.INFO
 
 CHUNK = 100
 """Sites that a worker takes at once: large enough to keep it busy, small enough for a bar that moves."""
 
 
 class Job(NamedTuple):
-    """What to do with every site of a run. `output` is the directory of the bundles; `steps`: whether they are told."""
+    """What to do with every site of a run. `output` is the directory of the bundles; `steps`: whether they are told;
+    `allow`: whether what a rule calls an error is built all the same. `now` is in seconds since 1970, `today` the day.
+    """
 
     output: str
     check: bool
     tar: bool
     steps: bool = False
+    allow: bool = False
+    now: float = 0.0
+    today: str = ""
 
 
 class Outcome(NamedTuple):
-    """What became of one site: `built`, `unchanged`, `stale` or `failed`; `detail` says why it is stale or failed."""
+    """What became of one site: `built`, `unchanged`, `stale`, `refused` by a rule, or `failed`; `detail` says why it is
+    stale or failed.
+    """
 
     path: str
     status: str
@@ -78,11 +87,15 @@ def _build_chunk(task: tuple[list[str], Job]) -> list[Outcome]:
 
 def _build(path: str, job: Job, reader: Reader, workshop: host.Workshop | None) -> Outcome:
     try:
-        document = reader.document(path)
-        compiled = compile_document(document)
+        looked = of_policy(path, job.now, reader)
     except PolicyError as error:
         return Outcome(path, "failed", "", "", 0, tuple(error.findings), ())
-    made = bundles.bundle(document.stem, compiled.configuration)
+    found = tuple(each for each in judged(looked, job.today) if each in looked.found or each.severity is not INFO)
+    if not job.allow and any(each.severity is Severity.ERROR for each in found):
+        return Outcome(path, "refused", "", "", 0, found, ())
+    assert looked.subject is not None
+    configuration = looked.subject.configuration
+    made = bundles.bundle(stem(path), configuration)
     name = made.site + (".tar" if job.tar else "")
     target = os.path.join(job.output, name)
     place = _place_tar if job.tar else _place_tree
@@ -91,8 +104,7 @@ def _build(path: str, job: Job, reader: Reader, workshop: host.Workshop | None) 
     except OSError as error:
         # Of one bundle that cannot be read or written the others know nothing.
         status, detail = "failed", f"{_told(error, target)}: {error.strerror or error}"
-    found = tuple(compiled.findings)
-    steps = compiled.configuration.steps if job.steps else ()
+    steps = configuration.steps if job.steps else ()
     return Outcome(path, status, detail, target, len(made.files), found, steps)
 
 

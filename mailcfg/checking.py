@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailcfg import host
-from mailcfg.judge import findings, without_accepted
 from mailcfg.policy.document import Reader
-from mailcfg.problem import Finding, PolicyError, in_order
-from mailcfg.subjects import Looked, Wish, is_policy, of_directory, of_live, of_policy
+from mailcfg.problem import Finding, PolicyError
+from mailcfg.subjects import Looked, Wish, is_policy, judged, of_directory, of_live, of_policy
 
 CHUNK = 100
 """Targets that a worker takes at once."""
@@ -87,7 +86,4 @@ def _check(path: str, wish: Wish, today: str) -> Checked:
 
 
 def _judged(looked: Looked, today: str) -> Checked:
-    found = list(looked.found)
-    if looked.subject is not None:
-        found += findings(looked.subject, looked.locate)
-    return Checked(looked.name, tuple(without_accepted(in_order(found), looked.accepted, today)), looked.unknown)
+    return Checked(looked.name, tuple(judged(looked, today)), looked.unknown)

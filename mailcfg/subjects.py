@@ -11,10 +11,10 @@ from mailcfg.configuration import Origin
 from mailcfg.facts.platforms import Platform, platform, platform_names
 from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release, nearest
 from mailcfg.facts.version import Version
-from mailcfg.judge import Accepted, Locate
+from mailcfg.judge import Accepted, Locate, findings, without_accepted
 from mailcfg.machine import Machine, Unreadable
 from mailcfg.policy.document import Document, Reader
-from mailcfg.problem import Finding, Location
+from mailcfg.problem import Finding, Location, in_order
 from mailcfg.rule import Dns, MtaSts, Subject
 
 
@@ -29,6 +29,19 @@ class Looked(NamedTuple):
     accepted: tuple[Accepted, ...] = ()
     found: tuple[Finding, ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
+
+
+def judged(looked: Looked, today: str) -> list[Finding]:
+    """What reading a target showed and what the rules say of it, without what its policy accepts today (ISO 8601)."""
+    found = list(looked.found)
+    if looked.subject is not None:
+        found += findings(looked.subject, looked.locate)
+    return without_accepted(in_order(found), looked.accepted, today)
+
+
+def stem(path: str) -> str:
+    """What the bundle of a policy is called: its file's name without .toml."""
+    return path.rpartition("/")[2].removesuffix(".toml")
 
 
 class Wish(NamedTuple):

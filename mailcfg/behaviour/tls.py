@@ -52,6 +52,7 @@ DIGESTS = frozenset(
 
 _MINIMUM_BITS = (0, 80, 112, 128, 192, 256)
 _MODERN = ("TLSv1.2", "TLSv1.3")
+_IN_TLS13 = frozenset({"rsa", "ecdsa", "ed25519", "ed448"})
 _NUMBERS = {"SSLv3": 0, "TLSv1": 1, "TLSv1.0": 1, "TLSv1.1": 2, "TLSv1.2": 3, "TLSv1.3": 4}
 OLDER_THAN_PARAMETERS = {"smtpd_tls_ciphers": "export", "smtpd_tls_mandatory_ciphers": "medium"}
 """What held before Postfix 2.6 made it a parameter (RELEASE_NOTES-2.6)."""
@@ -209,7 +210,11 @@ class _Server:
             versions=versions,
             suites=suites,
             anonymous="anonymous" in suites,
-            certificates=shown,
+            certificates=tuple(
+                each
+                for each in shown
+                if each.algorithm in suites or ("TLSv1.3" in versions and each.algorithm in _IN_TLS13)
+            ),
             identified=identified,
             causes=tuple(self.causes),
             unknown=tuple(self.unknown),
@@ -361,37 +366,34 @@ class _Server:
             return (), {}, found.wrong
         level = 1 if identified else found.level or 0
         kinds = frozenset(each.algorithm for each in shown if not each.sni)
-        suites: dict[str, list[str]] = {}
+        suites: dict[str, list[tuple[str, int]]] = {}
         lowest: dict[str, int] = {}
         for suite in found.suites:
             proof = negotiable(suite, kinds, curves=True)
             if not proof or not allowed(suite, level):
                 continue
-            suites.setdefault(proof, []).append(suite.name)
             need = _NUMBERS.get(suite.minimum, 0)
             # Ed25519 and Ed448 came with TLS 1.2.
             need = max(need, 3) if proof.startswith("ed") else need
+            suites.setdefault(proof, []).append((suite.name, need))
             lowest[proof] = min(lowest.get(proof, 9), need)
         versions = tuple(
             version
             for version in listed_versions
             if version in spoken(self.openssl) and self.completes(version, lowest, kinds, level)
         )
-        used = {proof: tuple(names) for proof, names in suites.items() if self.reached(proof, lowest[proof], versions)}
+        highest = max((_NUMBERS[version] for version in versions if version != "TLSv1.3"), default=-1)
+        used = {proof: tuple(name for name, need in some if need <= highest) for proof, some in suites.items()}
         fails = "" if versions else self.nothing_in_common(listed_versions, kinds)
-        return versions, used, fails
+        return versions, {proof: names for proof, names in used.items() if names}, fails
 
     def completes(self, version: str, lowest: dict[str, int], kinds: frozenset[str], level: int) -> bool:
         """Whether a client that speaks this version alone, and every cipher, completes a handshake."""
         if version == "TLSv1.3":
-            return bool(kinds & {"rsa", "ecdsa", "ed25519", "ed448"})
+            return bool(kinds & _IN_TLS13)
         if level > 0 and version not in _MODERN and self.openssl >= Version(3, 0):
             return False
         return any(need <= _NUMBERS[version] for need in lowest.values())
-
-    @staticmethod
-    def reached(proof: str, need: int, versions: tuple[str, ...]) -> bool:
-        return any(_NUMBERS[version] >= need and version != "TLSv1.3" for version in versions)
 
     def nothing_in_common(self, listed_versions: tuple[str, ...], kinds: frozenset[str]) -> str:
         if not [each for each in listed_versions if each in spoken(self.openssl)]:

@@ -441,7 +441,8 @@ class _Pem:
         if state == "maybe":
             header, data = b"", header
         decoded = _base64(data)
-        if decoded is None:
+        # Also where all of it stood in the header.
+        if not decoded:
             raise _Damaged("holds a PEM block that is damaged")
         return _Block(name, header, decoded)
 
@@ -599,6 +600,9 @@ _ALGORITHMS = {
     "2.16.840.1.101.3.4.3.19": "mldsa87",
 }
 
+_AGREEMENT = ("1.3.101.110", "1.3.101.111")
+"""X25519 and X448: keys that can be read, and sign nothing."""
+
 _BITS_OF = {"ed25519": 256, "ed448": 456}
 
 _HASHES = {
@@ -655,7 +659,7 @@ def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:
     if version := body.optional(0xA0):
         version.number()
     body.take(_INTEGER)
-    body.take(_SEQUENCE)
+    body.take(_SEQUENCE).oid()
     issuer = body.whole(_SEQUENCE)
     _name(issuer)
     validity = body.take(_SEQUENCE)
@@ -688,6 +692,10 @@ def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:
     )  # fmt: skip
 
 
+_STRINGS = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+"""How text of some types is written; OpenSSL reads a name only if all in it can be decoded."""
+
+
 def _name(data: bytes) -> str:
     """The last common name of a distinguished name."""
     found = ""
@@ -696,11 +704,13 @@ def _name(data: bytes) -> str:
         group = listed.take(_SET)
         while group.more:
             entry = group.take(_SEQUENCE)
-            if entry.oid() == "2.5.4.3":
-                coding = "utf-16-be" if entry.tag() == 0x1E else "utf-8" if entry.tag() == 0x0C else "latin-1"
-                found = entry.next().content.decode(coding, "replace")
-            else:
-                entry.next()
+            kind = entry.oid()
+            coding = _STRINGS.get(entry.tag(), "latin-1")
+            try:
+                text = entry.next().content.decode(coding)
+            except UnicodeDecodeError:
+                raise _Damaged("holds a certificate that is damaged") from None
+            found = text if kind == "2.5.4.3" else found
     return found
 
 
@@ -820,13 +830,22 @@ def _private(block: _Block, path: str, *, excess: bool) -> _Private:
         if block.name == b"PRIVATE KEY" and parts.tag() != _SEQUENCE:
             raise _Damaged("holds a key that is damaged")
         if parts.tag() == _SEQUENCE:
-            algorithm = _ALGORITHMS.get(parts.next().oid(), "")
+            kind = parts.next()
+            oid = kind.oid()
+            algorithm = _ALGORITHMS.get(oid, "")
             if algorithm in ("rsa", "rsapss"):
                 inner = _Der(parts.take(_OCTETS).content).take(_SEQUENCE)
                 inner.number()
                 return _rsa(inner, algorithm, path)
-            if not algorithm:
+            if algorithm == "ecdsa":
+                curve = kind.whole(kind.tag())
+                return _elliptic(_Der(parts.take(_OCTETS).content).take(_SEQUENCE), curve, block.data, path)
+            if oid in _AGREEMENT:
                 return _Private("", (), path)
+            if not algorithm:
+                raise _Damaged("holds a key that is damaged")
+        elif block.name == b"EC PRIVATE KEY":
+            return _elliptic(_Der(block.data).take(_SEQUENCE), None, block.data, path)
     except _Damaged:
         raise _Damaged("holds a key that is damaged") from None
     return _by_library(block.data[: len(block.data) - outer.left], path)
@@ -837,6 +856,30 @@ def _rsa(numbers: _Der, algorithm: str, path: str) -> _Private:
     for _ in range(6):
         numbers.number()
     return _Private(algorithm, (algorithm, modulus, exponent), path)
+
+
+def _elliptic(parts: _Der, curve: bytes | None, whole: bytes, path: str) -> _Private:
+    """A key on a curve, with the public half that stands beside it: OpenSSL does not ask whether it is right."""
+    parts.number()
+    parts.take(_OCTETS)
+    if (named := parts.optional(0xA0)) and curve is None:
+        curve = named.content
+    point = parts.optional(0xA1)
+    if curve is None or point is None:
+        return _by_library(whole, path)
+    algorithm = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01" + curve
+    bits = point.whole(_BITS)
+    info = _wrapped(_wrapped(algorithm) + bits)
+    return _Private("ecdsa", _public(info).identity, path)
+
+
+def _wrapped(content: bytes) -> bytes:
+    """A sequence in DER."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((_SEQUENCE, length)) + content
+    width = length.bit_length() + 7 >> 3
+    return bytes((_SEQUENCE, 0x80 | width)) + length.to_bytes(width, "big") + content
 
 
 def _by_library(data: bytes, path: str) -> _Private:

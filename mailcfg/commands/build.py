@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="dist", metavar="DIR", help="where bundles go (default: dist)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a bundle is missing or stale")
     parser.add_argument(
-        "--allow-findings", action="store_true", help="build what a rule calls an error (so far none does)"
+        "--allow-findings", action="store_true", help="build what a rule calls an error, and say so all the same"
     )
     parser.add_argument("--format", choices=("tree", "tar"), default="tree", help="a directory or a plain tar a site")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one a core for many sites)")
@@ -48,13 +48,18 @@ def _count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Build every site; report every error of every site."""
+    import time
+
     from mailcfg.build import Job, build_all
 
     paths = _sites(arguments.sites)
     if len(paths) >= MANY:
         _collect_garbage()
     jobs = arguments.jobs or (_cores() if len(paths) >= WORTH_A_PROCESS else 1)
-    job = Job(arguments.output, arguments.check, arguments.format == "tar", steps=len(paths) == 1)
+    now = time.time()
+    today = time.strftime("%Y-%m-%d", time.gmtime(now))
+    alone = len(paths) == 1
+    job = Job(arguments.output, arguments.check, arguments.format == "tar", alone, arguments.allow_findings, now, today)
     outcomes = build_all(paths, job, jobs)
     counts: dict[str, int] = {}
     color = colored(arguments.color)
@@ -65,7 +70,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(f"{len(paths)} sites: " + ", ".join(f"{counts[status]} {status}" for status in sorted(counts)))
     if counts.get("failed"):
         return ExitCode.COULD_NOT_TELL
-    return ExitCode.FINDINGS if counts.get("stale") else ExitCode.AGREES
+    return ExitCode.FINDINGS if counts.get("stale") or counts.get("refused") else ExitCode.AGREES
 
 
 def _sites(given: list[str]) -> list[str]:
@@ -110,9 +115,10 @@ def _with_bar(outcomes: Iterable[Outcome], total: int, *, quiet: bool) -> Iterat
 
 
 def _tell(outcome: Outcome, *, alone: bool, many: bool, quiet: bool, color: bool) -> None:
-    if outcome.findings or outcome.status == "failed":
+    wrong = outcome.status in ("failed", "refused")
+    if outcome.findings or wrong:
         _tell_wrong(outcome, quiet=quiet, color=color)
-    if outcome.status == "failed":
+    if wrong:
         return
     if outcome.status == "stale":
         print(f"{outcome.target}: stale: {outcome.detail}")
@@ -133,11 +139,12 @@ def _tell_wrong(outcome: Outcome, *, quiet: bool, color: bool) -> None:
     found = [each for each in outcome.findings if not quiet or each.severity is not Severity.INFO]
     if found:
         print(text.findings(found, color=color), file=sys.stderr)
-    if outcome.status != "failed":
+    if outcome.status not in ("failed", "refused"):
         return
     path = text.clean(outcome.path)
     if outcome.detail:
         print(f"mailcfg: {path}: {text.clean(outcome.detail)}", file=sys.stderr)
     errors = sum(each.severity is Severity.ERROR for each in found)
     if errors:
-        print(f"mailcfg: {path}: {errors} error{'s' * (errors > 1)}, nothing written", file=sys.stderr)
+        advice = "; --allow-findings builds it all the same" if outcome.status == "refused" else ""
+        print(f"mailcfg: {path}: {errors} error{'s' * (errors > 1)}, nothing written{advice}", file=sys.stderr)

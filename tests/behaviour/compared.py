@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import NamedTuple
 
 from tests.behaviour.drawn import Case, draw
 from tests.behaviour.observed import Observed
 from tests.behaviour.predicted import Difference, differences, predicted
-from tests.behaviour.stage import Stage
+from tests.behaviour.stage import Stage, ports
 
 
 class Result(NamedTuple):
@@ -22,8 +21,9 @@ class Result(NamedTuple):
 
 def compare(stage: Stage, seed: int, size: int = 40) -> Result:
     """Draw, run, ask and compare."""
-    batch = draw(random.Random(seed), stage.layout, size, seed)
-    met = stage.observe(batch)
+    with ports(size) as given:
+        batch = draw(seed, stage.layout, given)
+        met = stage.observe(batch)
     said = predicted(stage)
     counts: Counter[str] = Counter()
     fields: Counter[str] = Counter()

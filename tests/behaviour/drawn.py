@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailcfg.facts.version import Version
-from tests.postfix.lab import free_port
 
 HOST = "mail.example.com"
 
@@ -42,9 +41,9 @@ class Case(NamedTuple):
     seed: int
     number: int
     port: int
-    rows: str
-    told: tuple[str, ...]
-    implicit: bool
+    rows: str = ""
+    told: tuple[str, ...] = ()
+    implicit: bool = False
 
     def __str__(self) -> str:
         return f"seed {self.seed}, index {self.number}, port {self.port}: {'; '.join(self.told)}\n{self.rows}"
@@ -534,18 +533,19 @@ def settings(rng: random.Random, layout: Layout, dimensions: int, odd: float) ->
     return found
 
 
-def draw(rng: random.Random, layout: Layout, count: int, seed: int = 0) -> Batch:
-    """A batch of listeners; `seed` is only told."""
+def draw(seed: int, layout: Layout, ports: Sequence[int]) -> Batch:
+    """A batch of listeners, one for each port."""
+    rng = random.Random(seed)
     return Batch(
         seed,
         main_cf(rng, layout),
-        tuple(listener(rng, layout, seed, index) for index in range(count)),
+        tuple(listener(rng, layout, Case(seed, number, port)) for number, port in enumerate(ports)),
         sasl_files(rng, layout),
         rng.random() < 0.6,
     )
 
 
-def listener(rng: random.Random, layout: Layout, seed: int, index: int) -> Case:
+def listener(rng: random.Random, layout: Layout, case: Case) -> Case:
     """One listener: of a common kind, with a few dimensions drawn beside."""
     kind = rng.choice(list(KINDS))
     how_many = rng.choices((0, 1, 2, 3, 4, 6), (1, 4, 6, 5, 3, 2))[0]
@@ -553,24 +553,23 @@ def listener(rng: random.Random, layout: Layout, seed: int, index: int) -> Case:
     if rng.random() < 0.5:
         found.append(("smtpd_sasl_path", rng.choice(STEMS)))
     chroot = "y" if rng.random() < 0.08 else "n"
-    port = free_port()
     told = [kind, *(f"{name} = {value}" for name, value in found[len(KINDS[kind]) :])]
-    rows = row(rng, port, chroot, index, found, told)
+    rows = row(rng, case, chroot, found, told)
     if rng.random() < 0.03:
         told.append("another row of the same service above")
         above = settings(rng, layout, 2, odd=0.2)
-        rows = row(rng, port, "n", index, above, []) + rows
+        rows = row(rng, case, "n", above, []) + rows
     if chroot == "y":
         told.append("in a chroot")
     wrapper = [value.lower() for name, value in found if name == WRAPPER.name]
-    return Case(seed, index, port, rows, tuple(told), wrapper[-1:] not in ([], ["no"]))
+    return case._replace(rows=rows, told=tuple(told), implicit=wrapper[-1:] not in ([], ["no"]))
 
 
-def row(rng: random.Random, port: int, chroot: str, index: int, found: Settings, told: list[str]) -> str:
+def row(rng: random.Random, case: Case, chroot: str, found: Settings, told: list[str]) -> str:
     """The row of a listener, its options in every form that master.cf allows, and in some that it does not."""
     unprivileged = rng.choice(("-", "y"))
-    text = f"127.0.0.1:{port} inet n {unprivileged} {chroot} - - smtpd"
-    lines = [f"-o syslog_name=case{index}"]
+    text = f"127.0.0.1:{case.port} inet n {unprivileged} {chroot} - - smtpd"
+    lines = [f"-o syslog_name=case{case.number}"]
     for name, value in found:
         braces = (f"-o {{ {name} = {value} }}", f"-o {{{name}={value}}}", f"-o {{ {name}={value} }}")
         if any(each.isspace() for each in value):

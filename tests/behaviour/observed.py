@@ -121,6 +121,12 @@ def client(version: str, ciphers: str = EVERYTHING, signatures: str = "") -> ssl
     return made
 
 
+@cache
+def suites() -> tuple[str, ...]:
+    """The suites up to TLS 1.2 that our client has; an older OpenSSL may have more."""
+    return tuple(each["name"] for each in client("TLSv1.2").get_ciphers() if each["protocol"] != "TLSv1.3")
+
+
 class Wire(smtp.Session):
     """A session whose EHLO may fail, and which waits at its end until smtpd is free for the next."""
 
@@ -186,7 +192,12 @@ class Listener:
             yield None
             return
         with session:
-            yield session
+            if session.banner[0] == 220:
+                yield session
+            else:
+                # 421 stands in its place for a client that should have had a certificate.
+                self.greets = False
+                yield None
             session.quit()
 
     def handshake(self, how: ssl.SSLContext, *, go_on: bool = True) -> Handshake | None:
@@ -218,7 +229,9 @@ def observe(
 ) -> Observed:
     """Ask a listener everything. `implicit`: it probably begins with TLS; `gone` tells that its daemon cannot start."""
     kind, note = _kind(port, implicit, gone)
-    if kind == "nothing":
+    if kind == "clear" and not note:
+        note = _ungreeted(port)
+    if note:
         return Observed(works=False, notes=(note,))
     return _Questions(Listener(port, implicit=kind == "implicit"), sasl).ask(every_suite=every_suite)
 
@@ -233,6 +246,18 @@ def _kind(port: int, implicit: bool, gone: Callable[[], bool]) -> tuple[Literal[
         return "nothing", "closed before the greeting"
     # An alert or a handshake, else a greeting: 220, or 554 for those who speak too early.
     return ("implicit" if first[0] in (0x15, 0x16) else "clear"), ""
+
+
+def _ungreeted(port: int) -> str:
+    """How a listener ends a session before its greeting; empty where it does not."""
+    try:
+        session = Wire(port)
+    except ConnectionError:
+        return "closed before the greeting"
+    with session:
+        session.quit()
+    code, lines = session.banner
+    return "" if code == 220 else f"greeting: {code} {' '.join(lines)}"
 
 
 def _first(port: int, *, speak: bool, gone: Callable[[], bool], patience: float) -> bytes | None:
@@ -364,7 +389,7 @@ class _Questions:
         return done is not None and done.certificate is None
 
     def _every_suite(self, version: str) -> frozenset[str]:
-        offered = [each["name"] for each in client(version).get_ciphers() if each["protocol"] != "TLSv1.3"]
+        offered = suites()
         found: set[str] = set()
         while len(found) < len(offered):
             left = ":".join(each for each in offered if each not in found)

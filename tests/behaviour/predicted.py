@@ -10,7 +10,7 @@ from mailcfg.facts.platforms import platform
 from mailcfg.facts.version import Version
 from mailcfg.found import subject
 from mailcfg.machine import Machine
-from tests.behaviour.observed import Observed
+from tests.behaviour.observed import Observed, suites
 from tests.behaviour.stage import Stage
 
 
@@ -62,10 +62,10 @@ def differences(said: Endpoint | None, met: Observed) -> tuple[list[Difference],
             # Our own certificates have two names, the second of which tells them apart.
             ("names", sorted({each.names[-1] for each in said.certificates if each.names}), sorted(met.names)),
         ]
-        suites = frozenset(name for names in said.suites.values() for name in names)
-        pairs += [(f"suite of {version}", suite in suites, True) for version, suite in met.ciphers.items()]
+        negotiable = frozenset(name for names in said.suites.values() for name in names)
+        pairs += [(f"suite of {version}", suite in negotiable, True) for version, suite in met.ciphers.items()]
         if met.suites is not None:
-            pairs.append(("suites", *_apart(suites, met.suites)))
+            pairs.append(("suites", *_apart(negotiable.intersection(suites()), met.suites)))
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]], len(pairs)
 
 

