@@ -13,7 +13,7 @@ from mailcfg.configuration import Configuration, Origin, Service, Setting
 from mailcfg.facts.mechanisms import mechanisms
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
-from mailcfg.live import Door, Live, read
+from mailcfg.live import Door, Live, read, search_path
 from mailcfg.machine import File, Unreadable
 from mailcfg.rule import Dns, Files, Subject
 
@@ -87,8 +87,11 @@ class Found:
 
     def sasl(self, service: str, name: str, config_path: str) -> SaslConf:
         """The smtpd.conf that the smtpd of a service reads."""
+        directory = self._live.configuration.config_directory
+        wanted = search_path(self._platform, directory, config_path)
         for choice in self._live.choices:
-            if service not in choice.services:
+            # Of two rows of one service each may have a choice of its own.
+            if service not in choice.services or choice.name != name or choice.places != wanted:
                 continue
             places = tuple(f"{place}/{name}.conf" for place in choice.places)
             if choice.winner is None:

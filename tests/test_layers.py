@@ -29,16 +29,21 @@ LAYERS = (
     ("formats",),
     ("compile", "certificates"),
     ("behaviour",),
+    ("rule",),
+    ("rules",),
+    ("judge",),
     ("layout",),
     ("render", "manifest"),
     ("bundle",),
     ("desired", "live"),
+    ("found",),
     ("drift",),
     ("reports",),
     ("schema",),
     ("host",),
-    ("build",),
     ("cli",),
+    ("subjects",),
+    ("build", "checking"),
     ("target",),
     ("commands",),
     ("__main__",),
@@ -46,7 +51,7 @@ LAYERS = (
 """From the ground up: a module or package may import what stands in a line above its own, and its own siblings.
 
 `formats` stands below `compile`, which asks it what master.cf of a version can hold. `host` stands above all that is
-pure, so that only `build` and the verbs can reach through it to the machine. `machine`, which reads a live host, stands
+pure, so that only `subjects`, `build`, `checking` and the verbs can reach through it to the machine. `machine`, which reads a live host, stands
 apart at the bottom since cron pays for its import: what is pure may name its types, and is handed one by a verb. `cli`
 stands below the verbs, which take exit codes and Failure from it."""
 
@@ -114,6 +119,8 @@ DOORS = {
     "cli",
     "terminal",
     "build",
+    "checking",
+    "subjects",
     "target",
     "commands",
     "__main__",

@@ -104,7 +104,7 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         available = offered
     pair = []
     for name in ("smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"):
-        pair.append(_announced(scope, kind, available, name, tuple(source)))
+        pair.append(_announced(scope, kind, available, name, tuple(source), platform.postfix.table_types))
     before, after = pair
     hide = (scope.reason("smtpd_discard_ehlo_keywords"),) if hidden else ()
     because["auth_before_tls"] = (*switch, scope.reason("smtpd_tls_auth_only"), *hide, *before.because)
@@ -134,7 +134,12 @@ def _available(conf: SaslConf, surroundings: Surroundings) -> tuple[str, ...] | 
 
 
 def _announced(
-    scope: Scope, kind: str, available: tuple[str, ...] | None, name: str, source: tuple[Reason, ...]
+    scope: Scope,
+    kind: str,
+    available: tuple[str, ...] | None,
+    name: str,
+    source: tuple[Reason, ...],
+    tables: tuple[str, ...],
 ) -> Announced:
     """One activation: what remains of the mechanisms under the security options and the filter."""
     reasons = [*source, scope.reason(name)]
@@ -160,7 +165,7 @@ def _announced(
     if scope.postfix.series >= FILTER_SINCE:
         filter_name = "smtpd_sasl_mechanism_filter"
         reasons.append(scope.reason(filter_name))
-        kept, wrong_filter, unknown = _filtered(scope.text(filter_name), left)
+        kept, wrong_filter, unknown = _filtered(scope.text(filter_name), left, tables)
         if wrong_filter:
             return Announced((), wrong_filter, "", tuple(reasons))
         if unknown:
@@ -171,25 +176,27 @@ def _announced(
     return Announced(left, "", "", tuple(reasons))
 
 
-def _filtered(value: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
+def _filtered(value: str, names: tuple[str, ...], tables: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
     """The mechanisms that a filter keeps, what smtpd dies of, and what cannot be told. The first match decides, in any
-    case (util/match_list.c).
+    case (util/match_list.c). `tables`: the types that Postfix has; it dies when it comes to another (measured).
     """
     patterns: list[tuple[str, bool]] = []
     for word in braced(value):
         if word.startswith("#"):
             break
         bare = word.lstrip("!")
-        keeps = (len(word) - len(bare)) % 2 == 0
         if not bare:
             return (), "smtpd_sasl_mechanism_filter has a ! with nothing behind it", ""
-        if bare.startswith("/") or (":" in bare and not bare.startswith("static:")):
-            return names, "", f"what {bare} in smtpd_sasl_mechanism_filter matches"
-        patterns.append((bare, keeps))
+        patterns.append((bare, (len(word) - len(bare)) % 2 == 0))
     kept: list[str] = []
     for name in names:
         for pattern, keeps in patterns:
-            if pattern.startswith("static:") or pattern.lower() == name.lower():
+            kind, colon, _ = pattern.partition(":")
+            if pattern.startswith("/") or (colon and kind in tables and kind != "static"):
+                return names, "", f"what {pattern} in smtpd_sasl_mechanism_filter matches"
+            if colon and kind != "static":
+                return (), f"smtpd_sasl_mechanism_filter: Postfix has no tables of type {kind}", ""
+            if colon or pattern.lower() == name.lower():
                 if keeps:
                     kept.append(name)
                 break

@@ -105,7 +105,7 @@ class _Listener:
         wrong = self.around.dies(self.smtpd)
         if wrong:
             return self.dead(wrong, (Reason(self.smtpd.id, "", self.smtpd.origin, wrong),))
-        bad = flaw(self.scope, "smtpd")
+        bad = flaw(self.scope)
         if bad:
             return self.dead(bad.words, (bad,))
         tls = server_tls(self.scope, self.around, self.openssl)
@@ -173,6 +173,7 @@ class _Listener:
             causes=tuple(causes),
             unknown=unknown,
             implicit=tls.wrapper,
+            client_certificate=encrypts and tls.identified,
         )
 
 

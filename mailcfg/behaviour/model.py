@@ -69,7 +69,8 @@ class Endpoint(NamedTuple):
     in the server's order. `anonymous`: whether a handshake without any certificate can succeed. `mechanisms_before` and
     `mechanisms_after` are those of `auth_before_tls` and `auth_after_tls` with their prospects. `socket`: whether
     smtpd reaches saslauthd, None where nothing asks for it or it cannot be told. `causes`: why it is dead or broken, in
-    sentences. `unknown`: what could not be told, in sentences.
+    sentences. `unknown`: what could not be told, in sentences. `client_certificate`: nobody gets further than the
+    handshake who shows no certificate that the server trusts.
     """
 
     service: str
@@ -93,6 +94,7 @@ class Endpoint(NamedTuple):
     causes: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     implicit: bool = False
+    client_certificate: bool = False
 
     @property
     def encrypts(self) -> bool:

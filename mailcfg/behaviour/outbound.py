@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from mailcfg.behaviour.effective import Effective, Scope
-from mailcfg.behaviour.fatal import flaw
 from mailcfg.behaviour.listening import running
 from mailcfg.behaviour.model import Hop, OutboundTls, Reason
 from mailcfg.behaviour.protocols import protocols
@@ -130,9 +129,6 @@ def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None,
     causes: list[str] = []
     unknown: list[str] = []
     name = service.id if service else f"{side}/unix"
-    bad = flaw(scope, side)
-    if bad:
-        causes.append(f"no mail leaves: {bad.words}")
     wrong = "" if level in LEVELS else f"no mail leaves: {level!r} is no TLS security level"
     if entry is not None:
         table = scope.reason(f"{side}_tls_policy_maps", f"{entry.next_hop}: {entry.level}")
@@ -159,7 +155,7 @@ def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None,
         )
     versions = _versions(scope, side, level, entry, because, openssl) if tls != "none" else ()
     credentials, in_clear = _credentials(scope, side, level, implicit, because)
-    stands_still = bool(bad or wrong) or (implicit and level in ("none", "may"))
+    stands_still = bool(wrong) or (implicit and level in ("none", "may"))
     falls = level in OPTIONAL and not stands_still and not (level == "dane" and not dnssec)
     if falls:
         because["falls_back_to_cleartext"] = because["tls"]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mailcfg.behaviour.ciphers import Suite, expand
 from mailcfg.behaviour.effective import Scope, default
+from mailcfg.behaviour.fatal import flaw
 from mailcfg.behaviour.model import Reason, Shown
 from mailcfg.behaviour.protocols import protocols
 from mailcfg.behaviour.surroundings import Surroundings
@@ -51,6 +52,7 @@ DIGESTS = frozenset(
 """Digests that every OpenSSL of today has. Postfix turns TLS off where it does not know the one that is named."""
 
 _MINIMUM_BITS = (0, 80, 112, 128, 192, 256)
+_RSA_BITS = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
 _MODERN = ("TLSv1.2", "TLSv1.3")
 _IN_TLS13 = frozenset({"rsa", "ecdsa", "ed25519", "ed448"})
 _NUMBERS = {"SSLv3": 0, "TLSv1": 1, "TLSv1.0": 1, "TLSv1.1": 2, "TLSv1.2": 3, "TLSv1.3": 4}
@@ -70,6 +72,46 @@ def spoken(openssl: Version) -> tuple[str, ...]:
         for each in known
         if openssl >= OPENSSL_NEEDED.get(each, Version(0, 0)) and (each != "SSLv3" or openssl < WITHOUT_SSLV3)
     )
+
+
+CURVES = {
+    "p-192": "secp192r1",
+    "p-224": "secp224r1",
+    "p-256": "prime256v1",
+    "p-384": "secp384r1",
+    "p-521": "secp521r1",
+    "secp256r1": "prime256v1",
+}
+"""Other names of groups."""
+
+GROUPS = frozenset(
+    [
+        *("secp192r1", "secp224r1", "secp224k1", "secp256k1", "prime256v1", "secp384r1", "secp521r1"),
+        *("x25519", "x448", "brainpoolp256r1", "brainpoolp384r1", "brainpoolp512r1", "prime192v1"),
+    ]
+)
+"""Elliptic curves that OpenSSL has a code for in TLS."""
+
+MODERN_GROUPS = frozenset(["prime256v1", "secp384r1", "secp521r1", "x25519", "x448"])
+"""Those that TLS 1.3 can use; a name with MLKEM or ffdhe can too."""
+
+GROUPS_IN_ONE_LIST_SINCE = (3, 8)
+"""The Postfix series that hands curves and finite fields to OpenSSL together, each once (RELEASE_NOTES-3.8)."""
+
+
+@cache
+def groups_for_tls13(curves: str, finite: str, postfix: Version) -> bool:
+    """Whether TLS 1.3 has a group: not where only curves are named that it does not know. A list in which none is known
+    counts as none, and before Postfix 3.8 so does one that repeats itself (measured): OpenSSL's own holds then.
+    """
+    names = [CURVES.get(word.lower(), word.lower()) for word in listed(curves.replace(":", " "))]
+    together = postfix.series >= GROUPS_IN_ONE_LIST_SINCE
+    if together:
+        names += [word.lower() for word in listed(finite.replace(":", " "))]
+    known = [name for name in names if name in GROUPS or "mlkem" in name or name.startswith("ffdhe")]
+    if not known or (not together and len(set(known)) < len(known)):
+        return True
+    return any(name in MODERN_GROUPS or "mlkem" in name or name.startswith("ffdhe") for name in known)
 
 
 class Ciphers(NamedTuple):
@@ -157,6 +199,18 @@ def allowed(suite: Suite, level: int) -> bool:
     return level < 3 or suite.forward_secret
 
 
+def strength(certificate: Shown) -> int:
+    """The security of a key in bits, as OpenSSL counts it (BN_security_bits, EVP_PKEY_security_bits)."""
+    kind, _, size = certificate.key_type.partition("-")
+    digits = "".join(each for each in size if each.isdecimal())
+    bits = int(digits) if digits else 0
+    if kind in ("rsa", "dsa"):
+        return next((count for least, count in _RSA_BITS if bits >= least), 0)
+    if kind == "ecdsa":
+        return bits // 2
+    return {"ed25519": 128, "ed448": 224}.get(kind, 128)
+
+
 def server_tls(scope: Scope, surroundings: Surroundings, openssl: Version) -> ServerTls:
     """The TLS of an smtpd with these values."""
     return _Server(scope, surroundings, openssl).result()
@@ -189,13 +243,14 @@ class _Server:
         asks = self.yes("smtpd_tls_ask_ccert") or (enforced and self.yes("smtpd_tls_req_ccert"))
         identified = enforced and self.yes("smtpd_tls_req_ccert")
         dies, off, shown = self.context(enforced, asks)
+        usable = shown
         if dies:
             return self.none(dies=dies, because={"works": self.because.get("off", ())})
         fails = ""
         versions: tuple[str, ...] = ()
         suites: dict[str, tuple[str, ...]] = {}
         if not off:
-            versions, suites, fails = self.handshakes(enforced, asks, identified, shown)
+            versions, suites, fails, usable = self.handshakes(enforced, asks, identified, shown)
         if hidden and not wrapper:
             self.causes.append("STARTTLS is hidden from clients, and refused")
             self.because["tls"] = (*decides, scope.reason("smtpd_discard_ehlo_keywords"))
@@ -212,7 +267,7 @@ class _Server:
             anonymous="anonymous" in suites,
             certificates=tuple(
                 each
-                for each in shown
+                for each in usable
                 if each.algorithm in suites or ("TLSv1.3" in versions and each.algorithm in _IN_TLS13)
             ),
             identified=identified,
@@ -285,10 +340,10 @@ class _Server:
         if not set_at_all and not (none and not asks):
             self.because["off"] = (scope.reason("smtpd_tls_cert_file"), scope.reason("smtpd_tls_chain_files"))
             return "", "no certificate is configured", ()
-        for name in self.never_empty():
-            if scope.is_set(name) and not scope.text(name):
-                self.because["off"] = (scope.reason(name),)
-                return f"{name} is empty", "", ()
+        bad = flaw(scope, tls=True)
+        if bad is not None:
+            self.because["off"] = (bad,)
+            return bad.words, "", ()
         off = self.broken_otherwise(enforced)
         if off:
             return "", off, ()
@@ -303,13 +358,6 @@ class _Server:
             return "", loaded.disabled, ()
         self.because["certificates"] = reasons
         return "", "", loaded.shown
-
-    def never_empty(self) -> tuple[str, ...]:
-        """Parameters of which smtpd dies when they are empty, once it uses TLS (measured)."""
-        always = ("tls_high_cipherlist", "tls_medium_cipherlist", "tls_null_cipherlist")
-        if self.scope.postfix.series >= LOW_IS_MEDIUM_SINCE:
-            return always
-        return (*always, "tls_low_cipherlist", "tls_export_cipherlist", "tls_eecdh_auto_curves")
 
     def broken_otherwise(self, enforced: bool) -> str:
         """Why TLS is turned off before any certificate is looked at."""
@@ -336,8 +384,10 @@ class _Server:
 
     def handshakes(
         self, enforced: bool, asks: bool, identified: bool, shown: tuple[Shown, ...]
-    ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]], str]:
-        """The versions with which a handshake succeeds, suites by what the server proves itself with, and why none."""
+    ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]], str, tuple[Shown, ...]]:
+        """The versions with which a handshake succeeds, suites by what the server proves itself with, why none, and the
+        certificates that OpenSSL's security level lets through.
+        """
         scope = self.scope
         infix = "mandatory_" if enforced else ""
         protocols_name = f"smtpd_tls_{infix}protocols"
@@ -351,7 +401,7 @@ class _Server:
         because = [scope.reason(grade_name)]
         self.because["suites"] = tuple(because)
         if parameter is None:
-            return (), {}, f"{grade!r} is no cipher grade"
+            return (), {}, f"{grade!r} is no cipher grade", ()
         because.append(scope.reason(parameter))
         exclusions = ciphers(scope.text("smtpd_tls_exclude_ciphers"))
         because.append(scope.reason("smtpd_tls_exclude_ciphers"))
@@ -363,9 +413,10 @@ class _Server:
         self.because["suites"] = tuple(because)
         found = cipher_list(scope.text(parameter), tuple(exclusions), self.openssl)
         if found.wrong:
-            return (), {}, found.wrong
+            return (), {}, found.wrong, ()
         level = 1 if identified else found.level or 0
-        kinds = frozenset(each.algorithm for each in shown if not each.sni)
+        strong = [each for each in shown if level <= 0 or strength(each) >= _MINIMUM_BITS[min(level, 5)]]
+        kinds = frozenset(each.algorithm for each in strong if not each.sni)
         suites: dict[str, list[tuple[str, int]]] = {}
         lowest: dict[str, int] = {}
         for suite in found.suites:
@@ -377,15 +428,20 @@ class _Server:
             need = max(need, 3) if proof.startswith("ed") else need
             suites.setdefault(proof, []).append((suite.name, need))
             lowest[proof] = min(lowest.get(proof, 9), need)
+        modern = groups_for_tls13(
+            scope.text("tls_eecdh_auto_curves"), scope.text("tls_ffdhe_auto_groups"), scope.postfix
+        )
         versions = tuple(
             version
             for version in listed_versions
-            if version in spoken(self.openssl) and self.completes(version, lowest, kinds, level)
+            if version in spoken(self.openssl)
+            and (modern or version != "TLSv1.3")
+            and self.completes(version, lowest, kinds, level)
         )
         highest = max((_NUMBERS[version] for version in versions if version != "TLSv1.3"), default=-1)
         used = {proof: tuple(name for name, need in some if need <= highest) for proof, some in suites.items()}
         fails = "" if versions else self.nothing_in_common(listed_versions, kinds)
-        return versions, {proof: names for proof, names in used.items() if names}, fails
+        return versions, {proof: names for proof, names in used.items() if names}, fails, tuple(strong)
 
     def completes(self, version: str, lowest: dict[str, int], kinds: frozenset[str], level: int) -> bool:
         """Whether a client that speaks this version alone, and every cipher, completes a handshake."""

@@ -1,4 +1,4 @@
-"""What Postfix has in its TLS context after it loaded its certificate parameters, told from the bytes of the files alone.
+"""What Postfix has in its TLS context after it loaded its certificate parameters, told from the bytes of the files.
 
 Three layers, each as OpenSSL has them: the PEM reader, the DER of a certificate, the slots of an SSL_CTX. On top stands
 what Postfix does with them (3.4 to 3.11 do the same). Held against Postfix by tests/certificates/test_loading.py.
@@ -29,15 +29,16 @@ Read = Callable[[str], bytes | None]
 
 
 class Identity(NamedTuple):
-    """A certificate with its key, in force. `key_type` is spelled as in a policy; `names` are those of the subjectAltName,
-    host names in lower case; times are seconds since 1970; `file` and `key_file` are where the two stand.
+    """A certificate with its key, in force. `key_type` is spelled as in a policy; `names` are those of the
+    subjectAltName, host names in lower case; times are seconds since 1970; `file` and `key_file` are where each stands.
 
     `sent` counts the certificates behind the leaf, and the rest tells of them: `issuer_found`, that one of them issued
     the leaf; `chain_complete`, that they lead from it in order to one that is self-signed or whose issuer is not
-    there (None for a lone leaf that another signed: OpenSSL then looks in smtpd_tls_CAfile and smtpd_tls_CApath, and
-    there alone); `chain_problem`, in words, empty where there is none. `signature_hash` is empty where the signature
-    has none of its own (Ed25519). `unfit` names what the certificate forbids and a server does with it:
-    `digitalSignature` (an ECDSA key without it is never used up to TLS 1.2), `serverAuth`.
+    there (None for a lone leaf that another signed: only then OpenSSL adds what it finds in smtpd_tls_CAfile and
+    smtpd_tls_CApath); `chain_problem`, in words: "leaf only", "issuer missing", "wrong order", "holds what is not part
+    of it", "includes root" (which is harmless). `signature_hash` is empty where the signature has none of its own
+    (Ed25519). `unfit` names what the certificate forbids and a server does with it: `digitalSignature` (an ECDSA key
+    without it is never used up to TLS 1.2), `serverAuth`.
     """
 
     key_type: str
@@ -119,7 +120,7 @@ class _Loader:
     """One run over the parameters. Every file is read once."""
 
     def __init__(self, read: Read, openssl: Version) -> None:
-        self.context = _Context()
+        self.context = _Context(openssl)
         self.problems: list[str] = []
         self._read = read
         self._openssl = openssl
@@ -146,10 +147,9 @@ class _Loader:
             pem = self._open(path)
             if pem is None:
                 # Not an error to Postfix: it ends here, with what was complete. The last chain was not yet.
-                lost = f", nor the certificate of {chain[0].file}" if chain else f", nor {key.file}" if key else ""
-                self.problems.append(
-                    f"{path or 'a file without a name'} is absent: it is not loaded{_rest(files, path)}{lost}"
-                )
+                last = chain[0].file if chain else key.file if key else ""
+                lost = f", nor the last chain before it, of {last}" if last else ""
+                self.problems.append(f"{path} is absent, and nothing behind it is loaded{lost}")
                 return
             found = 0
             for block in self._blocks(pem, path):
@@ -161,9 +161,7 @@ class _Loader:
                 elif block.name in _KEYS:
                     found += 1
                     if key and not chain:
-                        raise _Disabled(
-                            f"{path} holds a second key behind that of {key.file}, with no certificate between"
-                        )
+                        raise _Disabled(f"{path} holds a second key, and no certificate follows that of {key.file}")
                     if key:
                         self.context.use_all(key, chain)
                     key, chain = self._private(block, path), []
@@ -172,9 +170,7 @@ class _Loader:
             if not found:
                 self.problems.append(f"{path} holds neither a key nor a certificate in PEM")
         if key is None:
-            raise _Disabled(
-                f"{' and '.join(files)} hold{'s' if len(files) == 1 else ''} nothing in PEM that can be loaded"
-            )
+            raise _Disabled(f"there is neither a key nor a certificate in PEM in {', '.join(files)}")
         if not chain:
             raise _Disabled(f"no certificate follows the key of {key.file}")
         self.context.use_all(key, chain)
@@ -255,11 +251,6 @@ class _Loader:
                     raise _Disabled(f"{path} {trouble}") from None
 
 
-def _rest(files: tuple[str, ...], path: str) -> str:
-    behind = files[files.index(path) + 1 :]
-    return f", nor {' nor '.join(behind)} behind it" if behind else ""
-
-
 # --- the slots of a context ------------------------------------------------------------------------------------------
 
 
@@ -276,12 +267,19 @@ class _Slot:
 class _Context:
     """An SSL_CTX at security level 0: it takes weak keys and signatures, expired certificates, and any usage."""
 
-    def __init__(self) -> None:
+    def __init__(self, openssl: Version) -> None:
         self._slots: dict[str, _Slot] = {}
+        self._openssl = openssl
+
+    def _usable(self, certificate: _Certificate) -> _Public:
+        public = certificate.public
+        if not public.algorithm or (public.algorithm.startswith("mldsa") and self._openssl < POST_QUANTUM):
+            raise _Disabled(f"{certificate.file} holds a certificate whose key no TLS server can use")
+        return public
 
     def use_all(self, key: _Private, chain: list[_Certificate]) -> None:
         """Key and chain together, where neither may replace anything."""
-        public = _usable(chain[0])
+        public = self._usable(chain[0])
         if key.public != public.identity:
             raise _Disabled(f"the key of {key.file} does not belong to the certificate of {chain[0].file}")
         if public.algorithm in self._slots:
@@ -291,7 +289,7 @@ class _Context:
 
     def use_certificate(self, chain: list[_Certificate]) -> None:
         """A certificate, which pushes out a key that is not its own."""
-        public = _usable(chain[0])
+        public = self._usable(chain[0])
         slot = self._slots.pop(public.algorithm, None) or _Slot()
         self._slots[public.algorithm] = slot
         if slot.key and slot.key.public != public.identity:
@@ -301,7 +299,7 @@ class _Context:
     def use_key(self, key: _Private) -> bool:
         """A key, which goes where its algorithm says: whether its certificate is there, be it of another pair."""
         slot = self._slots.get(key.algorithm)
-        if slot is None or not slot.chain or key.public != _usable(slot.chain[0]).identity:
+        if slot is None or not slot.chain or key.public != self._usable(slot.chain[0]).identity:
             return False
         slot.key = key
         return True
@@ -317,33 +315,34 @@ class _Context:
         return tuple(found)
 
 
-def _usable(certificate: _Certificate) -> _Public:
-    public = certificate.public
-    if not public.algorithm:
-        raise _Disabled(f"{certificate.file} holds a certificate whose key no TLS server can use")
-    return public
+def _path(leaf: _Certificate, others: list[_Certificate]) -> list[_Certificate]:
+    """Those that signed a leaf, one after the other, as far as they are there. Names tell, not signatures."""
+    found: list[_Certificate] = []
+    last = leaf
+    while last.issuer != last.subject:
+        above = next((each for each in others if each.subject == last.issuer and each not in found), None)
+        if above is None:
+            break
+        found.append(above)
+        last = above
+    return found
 
 
 def _identity(chain: list[_Certificate], key: _Private) -> Identity:
     leaf, *others = chain
     public = leaf.public
     self_signed = leaf.issuer == leaf.subject
-    issuer_found = any(other.subject == leaf.issuer for other in others)
-    complete: bool | None = self_signed or bool(others) or None
+    path = _path(leaf, others)
+    complete: bool | None = others[: len(path)] == path and (self_signed or bool(path))
     problem = ""
-    for lower, upper in zip(chain, others, strict=False):
-        if lower.issuer == lower.subject or upper.subject != lower.issuer:
-            placed = any(upper is not other and upper.subject == other.issuer for other in chain)
-            # One whose issuer stands elsewhere in the file is cut off from it; the end of a path is not.
-            missing = any(other.subject == lower.issuer for other in others) and lower.issuer != lower.subject
-            problem = "wrong order" if placed or missing else "holds what is not part of it"
-            complete = complete and not missing and (self_signed or upper is not others[0])
-            break
-    else:
-        if others and chain[-1].issuer == chain[-1].subject:
-            problem = "includes root"
-    if not others and not self_signed:
-        problem = "leaf only"
+    if not complete and not others:
+        complete, problem = None, "leaf only"
+    elif not complete:
+        problem = "wrong order" if path else "issuer missing"
+    elif len(others) > len(path):
+        problem = "holds what is not part of it"
+    elif path and path[-1].issuer == path[-1].subject:
+        problem = "includes root"
     return Identity(
         key_type=public.key_type,
         names=leaf.names,
@@ -354,7 +353,7 @@ def _identity(chain: list[_Certificate], key: _Private) -> Identity:
         not_after=leaf.not_after,
         self_signed=self_signed,
         sent=len(others),
-        issuer_found=issuer_found,
+        issuer_found=bool(path),
         chain_complete=complete,
         chain_problem=problem,
         signature_hash=leaf.signature_hash,
@@ -576,8 +575,8 @@ class _Private(NamedTuple):
 
 class _Certificate(NamedTuple):
     file: str
-    issuer: bytes
-    subject: bytes
+    issuer: tuple[tuple[str, str], ...]
+    subject: tuple[tuple[str, str], ...]
     common_name: str
     not_before: int
     not_after: int
@@ -660,12 +659,10 @@ def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:
         version.number()
     body.take(_INTEGER)
     body.take(_SEQUENCE).oid()
-    issuer = body.whole(_SEQUENCE)
-    _name(issuer)
+    issuer, _ = _name(body.take(_SEQUENCE))
     validity = body.take(_SEQUENCE)
     begins, ends = (_time(validity) for _ in range(2))
-    subject = body.whole(_SEQUENCE)
-    common_name = _name(subject)
+    subject, common_name = _name(body.take(_SEQUENCE))
     public = _public(body.whole(_SEQUENCE))
     body.optional(0x81)
     body.optional(0x82)
@@ -696,10 +693,9 @@ _STRINGS = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 """How text of some types is written; OpenSSL reads a name only if all in it can be decoded."""
 
 
-def _name(data: bytes) -> str:
-    """The last common name of a distinguished name."""
-    found = ""
-    listed = _Der(data).take(_SEQUENCE)
+def _name(listed: _Der) -> tuple[tuple[tuple[str, str], ...], str]:
+    """A distinguished name in a form that is equal for equal names, and its last common name as it is written."""
+    entries, common_name = [], ""
     while listed.more:
         group = listed.take(_SET)
         while group.more:
@@ -710,8 +706,9 @@ def _name(data: bytes) -> str:
                 text = entry.next().content.decode(coding)
             except UnicodeDecodeError:
                 raise _Damaged("holds a certificate that is damaged") from None
-            found = text if kind == "2.5.4.3" else found
-    return found
+            entries.append((kind, " ".join(text.lower().split())))
+            common_name = text if kind == "2.5.4.3" else common_name
+    return tuple(entries), common_name
 
 
 def _time(validity: _Der) -> int:
@@ -813,7 +810,7 @@ def _described(key: object, algorithm: str) -> _Public:
     if isinstance(key, dsa.DSAPublicKey):
         numbers = key.public_numbers()
         group = numbers.parameter_numbers
-        return _Public("dsa", "dsa", key.key_size, "", ("dsa", numbers.y, group.p, group.q, group.g))
+        return _Public("dsa", "dsa", key.key_size, "", ("dsa", numbers.y, group.p, group.g))
     raise _Damaged("holds a certificate with a damaged key")
 
 
@@ -870,7 +867,10 @@ def _elliptic(parts: _Der, curve: bytes | None, whole: bytes, path: str) -> _Pri
     algorithm = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01" + curve
     bits = point.whole(_BITS)
     info = _wrapped(_wrapped(algorithm) + bits)
-    return _Private("ecdsa", _public(info).identity, path)
+    public = _public(info)
+    if not public.algorithm:
+        raise _Damaged("holds a key that is damaged")
+    return _Private("ecdsa", public.identity, path)
 
 
 def _wrapped(content: bytes) -> bytes:

@@ -307,12 +307,16 @@ def _daemons() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody else is given meanwhile. Postfix may listen on them all the same: it sets SO_REUSEPORT, too."""
+    """Ports that nobody else is given meanwhile. Postfix may listen on them all the same, since it reuses ports too: by
+    SO_REUSEPORT, and up to 3.5 by SO_REUSEADDR alone.
+    """
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             each.bind(("127.0.0.1", 0))
+            # Set before, it would let the system choose a port that is taken.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         yield [each.getsockname()[1] for each in sockets]
 
 

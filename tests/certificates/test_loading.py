@@ -5,17 +5,11 @@ asked there for each kind of certificate. MAILCFG_CHROOT=/a/chroot lets the Post
 from __future__ import annotations
 
 import os
-import random
 import re
-import shutil
 import ssl
-import subprocess
-import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from json import dumps, loads
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +17,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mailcfg.certificates.loading import Identity, Loading, load
+from mailcfg.certificates.loading import Loading, load
 from mailcfg.facts.version import Version
-from mailcfg.machine import Machine, Unreadable
+from mailcfg.machine import Machine
 from tests.postfix import lab
 from tests.postfix.smtp import Session, context
 
@@ -53,6 +47,8 @@ GENERATED = {
     "end": [*EC, "ec_paramgen_curve:P-256"],
 }
 
+NAMES = ("DNS:Mail.Example.com", "DNS:*.example.org", "IP:192.0.2.1", "IP:2001:db8::1")
+
 CHAINS = """
 rsa.key rsa.pem
 rsa.pem rsa.key
@@ -64,6 +60,7 @@ ec521.key ec521.pem
 koblitz.key koblitz.pem
 ed25519.key ed25519.pem
 ed448.key ed448.pem
+rfc5958:ed25519.key ed25519.pem
 dsa.key dsa.pem
 pss.key pss.pem
 rsa1024.key rsa1024.pem
@@ -192,6 +189,7 @@ ec.pem / ec.key
 ec.pem / parameters sec1:ec.key
 ec.pem / sec1:ec.key
 ed25519.pem / ed25519.key
+ed25519.pem / rfc5958:ed25519.key
 dsa.pem / dsa.key
 koblitz.pem / koblitz.key
 pss.pem / pss.key
@@ -295,7 +293,7 @@ class Materials:
         hashes = {"rsa1024": ["-md5"], "rsa2": ["-sha1"], "pss": ["-sha384"]}
         for name in (*GENERATED, "dsa"):
             self._certify(name, *hashes.get(name, []))
-        self._certify("rsa", "-addext", "subjectAltName=DNS:Mail.Example.com,DNS:*.example.org,IP:192.0.2.1,IP:2001:db8::1")
+        self._certify("rsa", "-addext", f"subjectAltName={','.join(NAMES)}")
         self._certify("ca-only", "-addext", "keyUsage=keyCertSign", "-addext", "extendedKeyUsage=clientAuth")
         self._sign("middle", "root", "basicConstraints=critical,CA:TRUE")
         self._sign("end", "middle", "subjectAltName=DNS:end.example.com")
@@ -368,9 +366,26 @@ def _wrong(data: bytes) -> bytes:
 
 def _excess(data: bytes) -> bytes:
     """A block with two bytes more than its DER has."""
-    lines = data.decode().split("\n")
-    whole = b64decode("".join(lines[1:-2])) + b"\x05\x00"
-    return f"{lines[0]}\n{ssl.DER_cert_to_PEM_cert(whole).split('-----', 2)[2].split('-----')[0].strip()}\n{lines[-2]}\n".encode()
+    return _pem(data, _der(data) + b"\x05\x00")
+
+
+def _second_form(data: bytes) -> bytes:
+    """A key of Ed25519 with its public half behind it, as ring and rcgen write it (RFC 5958)."""
+    der = _der(data)
+    assert der[:5] == b"\x30\x2e\x02\x01\x00"
+    public = _der(openssl("pkey", "-pubout", text=data.decode()).encode())
+    return _pem(data, b"\x30\x51\x02\x01\x01" + der[5:] + b"\x81\x21\x00" + public[-32:])
+
+
+def _der(data: bytes) -> bytes:
+    return b64decode(b"".join(data.split(b"\n")[1:-2]))
+
+
+def _pem(data: bytes, der: bytes) -> bytes:
+    """DER in the armour of some PEM."""
+    lines = data.split(b"\n")
+    text = b64encode(der)
+    return b"\n".join([lines[0], *(text[at : at + 64] for at in range(0, len(text), 64)), *lines[-2:]])
 
 
 PLAIN = {
@@ -387,14 +402,17 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "endless": lambda data: data[: _last_line(data)],
     "wrong": _wrong,
     "excess": _excess,
+    "rfc5958": _second_form,
     "bom": lambda data: b"\xef\xbb\xbf" + data,
     "indented": lambda data: data.replace(b"\nM", b"\n M").replace(b"-----BEGIN", b" -----BEGIN"),
     "trailing": lambda data: data.replace(b"\n", b" \t\n"),
     "blank": lambda data: data.replace(b"-----\n", b"-----\n\n", 1),
-    "one-line": lambda data: data[: data.index(b"\n") + 1]
-    + data[data.index(b"\n") : _last_line(data)].replace(b"\n", b"")
-    + b"\n"
-    + data[_last_line(data) :],
+    "one-line": lambda data: (
+        data[: data.index(b"\n") + 1]
+        + data[data.index(b"\n") : _last_line(data)].replace(b"\n", b"")
+        + b"\n"
+        + data[_last_line(data) :]
+    ),
     "header": lambda data: data.replace(b"-----\n", b"-----\nComment: text\n\n", 1),
     "old": lambda data: data.replace(b" CERTIFICATE", b" X509 CERTIFICATE"),
 }
@@ -463,8 +481,8 @@ def ask(port: int, edwards: bool) -> Answer:
             "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-starttls", "smtp", "-tls1_3", "-sigalgs", kind,
             "-ciphersuites", "TLS_AES_128_GCM_SHA256", check=False, text="",
         ).stdout  # fmt: skip
-        if "-----BEGIN CERTIFICATE-----" in said:
-            answer[kind] = common_name(ssl.PEM_cert_to_DER_cert(re.search(r"-----BEGIN.*?END CERTIFICATE-----", said, re.S)[0]))  # type: ignore[index]
+        if pem := re.search(r"-----BEGIN CERTIFICATE.*?END CERTIFICATE-----", said, re.DOTALL):
+            answer[kind] = common_name(ssl.PEM_cert_to_DER_cert(pem[0]))
     return answer
 
 
@@ -491,8 +509,8 @@ def _inside(path: Path) -> tuple[str, ...]:
     if not CHROOT:
         return ()
     there = f"{CHROOT}{path}"
-    script = f'mkdir -p {there} && mount --bind {path} {there} && mount -t proc proc {CHROOT}/proc && exec chroot {CHROOT} "$@"'
-    return ("unshare", "-m", "sh", "-c", script, "sh")
+    mounts = f"mkdir -p {there} && mount --bind {path} {there} && mount -t proc proc {CHROOT}/proc"
+    return ("unshare", "-m", "sh", "-c", f'{mounts} && exec chroot {CHROOT} "$@"', "sh")
 
 
 @pytest.fixture(scope="module")
@@ -522,9 +540,7 @@ def postfix() -> Iterator[Lab]:
         Path(f"{CHROOT}{path}").rmdir()
 
 
-def test_what_is_loaded_is_what_clients_are_shown(
-    postfix: Lab, record_property: Callable[[str, object], None]
-) -> None:
+def test_what_is_loaded_is_what_clients_are_shown(postfix: Lab, record_property: Callable[[str, object], None]) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda case: ask(postfix.ports[case], "ed" in case.text), CASES))
     wrong = []
