@@ -98,7 +98,7 @@ class Found:
                 unread = next((each for each in self._live.troubles if each.file in places), None)
                 unknown = f"{unread.file} could not be read: {unread.reason}" if unread else ""
                 if self._copy and not unknown and not self._exists(choice.places[0] if choice.places else ""):
-                    unknown = f"no {name}.conf is here; it may be on the machine that these files come from"
+                    unknown = f"no {name}.conf is here; it may be where these files come from: PLAIN LOGIN is assumed"
                 return SaslConf("", {}, places, unknown=unknown)
             parsed = self._live.sasl[choice.winner]
             path = choice.winner

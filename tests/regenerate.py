@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mailcfg import schema
+from mailcfg import judge, schema
 from tests.sites import GOLDEN, ROOT, SITES, built
 
 END = "<!-- end -->"
@@ -64,7 +64,43 @@ def readme() -> str:
     return "\n".join(lines) + "\n"
 
 
+RULES = ROOT / "docs" / "rules.md"
+
+HEADINGS = ("What it does: ", "Why it is bad: ", "Wrong:", "Right:", "References: ")
+
+
+def rules_page() -> str:
+    """The documentation of every rule, as its module has it."""
+    lines = [
+        "# Rules",
+        "",
+        "What `mailcfg check` looks for, one rule a section; `mailcfg rules ID` prints the same. The examples run as",
+        "tests; without a master.cf they stand for a listener on port 25, and `# PATH = …` describes a file that",
+        "cannot be written down. A finding can be accepted in a policy, with a reason and a last day:",
+        "",
+        "```toml",
+        "[[accept]]",
+        'rule = "auth-on-mx"',
+        "until = 2027-06-30",
+        'because = "three printers know no other port; they are replaced in spring"',
+        "```",
+        "",
+        "| rule | severity | |",
+        "|---|---|---|",
+        *(f"| [`{id}`](#{id}) | {severity.value} | {title} |" for id, title, severity in judge.titles()),
+    ]
+    for id in judge.rule_ids():
+        lines += ["", f"## {id}", "", f"Severity: {judge.rule(id).SEVERITY.value}.", ""]
+        for line in judge.documentation(id).splitlines():
+            heading = next((each for each in HEADINGS if line.startswith(each)), "")
+            rest = line[len(heading) :]
+            said = f"**{heading.strip().removesuffix(':')}.** {rest[:1].upper()}{rest[1:]}".rstrip()
+            lines.append(said if heading else line)
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
+    RULES.write_text(rules_page())
     for path, text in schemas().items():
         path.write_text(text)
     if GOLDEN.is_dir():

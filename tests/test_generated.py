@@ -17,6 +17,10 @@ def test_schema_is_fresh(path: Path) -> None:
     assert path.read_text() == regenerate.schemas()[path], AGAIN
 
 
+def test_the_page_of_rules_is_fresh() -> None:
+    assert regenerate.RULES.read_text() == regenerate.rules_page(), AGAIN
+
+
 def test_readme_is_fresh() -> None:
     assert (ROOT / "README.md").read_text() == regenerate.readme(), AGAIN
 

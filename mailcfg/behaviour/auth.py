@@ -100,8 +100,8 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     else:
         offered = surroundings.dovecot(path)
         if offered is None:
-            unknown.append(f"the mechanisms of the Dovecot behind {path}")
-        available = offered
+            unknown.append(f"the mechanisms of the Dovecot behind {path}: PLAIN, its default, is assumed")
+        available = offered if offered is not None else ("PLAIN",)
     pair = []
     for name in ("smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"):
         pair.append(_announced(scope, kind, available, name, tuple(source), platform.postfix.table_types))
@@ -124,19 +124,20 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     )
 
 
-def _available(conf: SaslConf, surroundings: Surroundings) -> tuple[str, ...] | None:
+def _available(conf: SaslConf, surroundings: Surroundings) -> tuple[str, ...]:
     """The mechanisms that libsasl can announce: those of mech_list that are installed, else all that are."""
     installed = surroundings.plugins()
     wanted = conf.settings.get("mech_list")
     if wanted is None:
-        return installed if not conf.unknown else None
+        # Of a file that is elsewhere nobody knows; but hardly any leaves these out.
+        return installed if not conf.unknown else ("PLAIN", "LOGIN")
     return tuple(name for name in mech_list(wanted.value) if name in installed)
 
 
 def _announced(
     scope: Scope,
     kind: str,
-    available: tuple[str, ...] | None,
+    available: tuple[str, ...],
     name: str,
     source: tuple[Reason, ...],
     tables: tuple[str, ...],
@@ -152,8 +153,6 @@ def _announced(
         return Announced((), f"{wrong[0]!r} is no SASL security option", "", tuple(reasons))
     if value and not words and kind == "cyrus":
         return Announced((), f"{name} has no option in it", "", tuple(reasons))
-    if available is None:
-        return Announced((), "", "which mechanisms there are", tuple(reasons))
     known = mechanisms().known
     asked = frozenset(words)
     left = tuple(each for each in available if asked <= known.get(each, UNKNOWN).allows)

@@ -22,7 +22,7 @@ byte order mark at the start of any file is no obstacle.
 """
 
 POST_QUANTUM = Version(3, 5)
-"""The OpenSSL that knows keys of type ML-DSA."""
+"""The OpenSSL that knows keys of type ML-DSA, and private keys with the public half behind them (RFC 5958)."""
 
 Read = Callable[[str], bytes | None]
 """The bytes of a file; None where it is absent. Raises Unreadable."""
@@ -227,7 +227,7 @@ class _Loader:
     def _private(self, block: _Block, path: str) -> _Private:
         """A key that Postfix reads itself. It does not look at a header, and takes what is encrypted for damage."""
         try:
-            return _private(block, path, excess=False)
+            return _private(block, path, self._openssl, excess=False)
         except _Damaged as error:
             encrypted = b"ENCRYPTED" in block.header
             raise _Disabled(f"{path} {_ENCRYPTED if encrypted else error}") from None
@@ -244,7 +244,7 @@ class _Loader:
                 if block.name in _KEYS or block.name == b"ENCRYPTED PRIVATE KEY":
                     if block.header or block.name not in _KEYS:
                         raise _Disabled(f"{path} {_ENCRYPTED}")
-                    return _private(block, path, excess=True)
+                    return _private(block, path, self._openssl, excess=True)
             except _Damaged as error:
                 trouble = str(error)
                 if not patient:
@@ -814,7 +814,7 @@ def _described(key: object, algorithm: str) -> _Public:
     raise _Damaged("holds a certificate with a damaged key")
 
 
-def _private(block: _Block, path: str, *, excess: bool) -> _Private:
+def _private(block: _Block, path: str, openssl: Version, *, excess: bool) -> _Private:
     """The public half of a private key. Raises _Damaged, and _Undecided for what `cryptography` does not know."""
     outer = _Der(block.data)
     try:
@@ -824,28 +824,40 @@ def _private(block: _Block, path: str, *, excess: bool) -> _Private:
         parts.number()
         if block.name == b"RSA PRIVATE KEY" and parts.tag() == _INTEGER:
             return _rsa(parts, "rsa", path)
-        if block.name == b"PRIVATE KEY" and parts.tag() != _SEQUENCE:
-            raise _Damaged("holds a key that is damaged")
-        if parts.tag() == _SEQUENCE:
-            kind = parts.next()
-            oid = kind.oid()
-            algorithm = _ALGORITHMS.get(oid, "")
-            if algorithm in ("rsa", "rsapss"):
-                inner = _Der(parts.take(_OCTETS).content).take(_SEQUENCE)
-                inner.number()
-                return _rsa(inner, algorithm, path)
-            if algorithm == "ecdsa":
-                curve = kind.whole(kind.tag())
-                return _elliptic(_Der(parts.take(_OCTETS).content).take(_SEQUENCE), curve, block.data, path)
-            if oid in _AGREEMENT:
-                return _Private("", (), path)
-            if not algorithm:
-                raise _Damaged("holds a key that is damaged")
-        elif block.name == b"EC PRIVATE KEY":
+        if block.name == b"EC PRIVATE KEY" and parts.tag() == _OCTETS:
             return _elliptic(_Der(block.data).take(_SEQUENCE), None, block.data, path)
+        if block.name != b"DSA PRIVATE KEY" or parts.tag() == _SEQUENCE:
+            return _wrapped_key(parts, path, openssl)
     except _Damaged:
         raise _Damaged("holds a key that is damaged") from None
     return _by_library(block.data[: len(block.data) - outer.left], path)
+
+
+def _wrapped_key(parts: _Der, path: str, openssl: Version) -> _Private:
+    """A key in the form that says its own type (PKCS #8), behind its version, which OpenSSL does not look at."""
+    kind = parts.whole(_SEQUENCE)
+    key = parts.whole(_OCTETS)
+    parts.optional(0xA0)
+    if openssl >= POST_QUANTUM:
+        parts.optional(0x81)
+    if parts.more:
+        raise _Damaged("holds a key that is damaged")
+    named = _Der(kind).take(_SEQUENCE)
+    oid = named.oid()
+    algorithm = _ALGORITHMS.get(oid, "")
+    whole = _sequence(b"\x02\x01\x00" + kind + key)
+    inner = _Der(key).take(_OCTETS)
+    if algorithm in ("rsa", "rsapss"):
+        numbers = _Der(inner.content).take(_SEQUENCE)
+        numbers.number()
+        return _rsa(numbers, algorithm, path)
+    if algorithm == "ecdsa":
+        return _elliptic(_Der(inner.content).take(_SEQUENCE), named.whole(named.tag()), whole, path)
+    if oid in _AGREEMENT:
+        return _Private("", (), path)
+    if not algorithm:
+        raise _Damaged("holds a key that is damaged")
+    return _by_library(whole, path)
 
 
 def _rsa(numbers: _Der, algorithm: str, path: str) -> _Private:
@@ -866,14 +878,14 @@ def _elliptic(parts: _Der, curve: bytes | None, whole: bytes, path: str) -> _Pri
         return _by_library(whole, path)
     algorithm = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01" + curve
     bits = point.whole(_BITS)
-    info = _wrapped(_wrapped(algorithm) + bits)
+    info = _sequence(_sequence(algorithm) + bits)
     public = _public(info)
     if not public.algorithm:
         raise _Damaged("holds a key that is damaged")
     return _Private("ecdsa", public.identity, path)
 
 
-def _wrapped(content: bytes) -> bytes:
+def _sequence(content: bytes) -> bytes:
     """A sequence in DER."""
     length = len(content)
     if length < 0x80:

@@ -71,7 +71,7 @@ def check(subject: Subject) -> Iterator[Said]:
             value.name,
             hop.service,
             policy=f'[outbound.destinations] with "{hop.where}" = {{ tls = "none" }}',
-            main=f"-o {hop.side}_tls_security_level=none, below {hop.service.partition('/')[0]} if only that goes there",
+            main=f"-o {hop.side}_tls_security_level=none, below a service that delivers only there",
         )
 
 

@@ -84,7 +84,7 @@ Right:
     mx = ["*.example.com"]
     max_age = 604800
 
-References: RFC 8461 §3.2, RFC 8461 §4.1.
+References: RFC 8461 §3.2, RFC 8461 §4.1, RFC 8461 §4.2.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ from mailcfg.problem import Severity
 from mailcfg.rule import MtaSts, Said, Subject
 
 SEVERITY = Severity.ERROR
-REFERENCES = ("RFC 8461 §3.2", "RFC 8461 §4.1")
+REFERENCES = ("RFC 8461 §3.2", "RFC 8461 §4.1", "RFC 8461 §4.2")
 
 VERSION = "STSv1"
 MODES = ("enforce", "testing", "none")
@@ -105,6 +105,9 @@ LONGEST = 31_557_600
 
 SHORT = 86_400
 """A max_age in seconds below which an attacker need not wait long; weeks are expected (RFC 8461 §3.2)."""
+
+OWN_ISSUERS = ("self-signed", "private-ca")
+"""Issuers of a policy that nobody else believes (RFC 8461 §4.2)."""
 
 IGNORED = "senders take it for no policy at all"
 
@@ -151,8 +154,8 @@ def _kept(subject: Subject, sts: MtaSts) -> Iterator[tuple[str, str, str, Severi
         return
     shown = {each.file for each in mx.certificates if not each.sni}
     own = [each for each in subject.configuration.certificates if each.certificate_file in shown]
-    if own and len(own) == len(shown) and all(each.issuer == "self-signed" for each in own):
-        message = "the MTA-STS policy promises a certificate that others can check, and it is self-signed"
+    if own and len(own) == len(shown) and all(each.issuer in OWN_ISSUERS for each in own):
+        message = f"the MTA-STS policy promises a certificate that others can check; its issuer is {own[0].issuer}"
         yield message, effect, f'[certificates.{own[0].name}] with issuer = "acme"', SEVERITY
 
 

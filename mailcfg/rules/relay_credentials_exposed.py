@@ -42,11 +42,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailcfg.behaviour.listening import LOOPBACK
 from mailcfg.behaviour.model import Hop
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
+from mailcfg.rules.relay_wrappermode import is_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 4954 §4", "SASL_README", "postconf(5) smtp_sasl_security_options")
@@ -71,7 +71,7 @@ def check(subject: Subject) -> Iterator[Said]:
             hop.because["tls"][0].setting,
             hop.service,
             policy='[relay] with tls = "verified"',
-            main="smtp_tls_security_level = secure (or encrypt); or smtp_sasl_security_options = noanonymous, noplaintext",
+            main="smtp_tls_security_level = secure (or encrypt)",
         )
 
 
@@ -83,9 +83,7 @@ def in_table(hop: Hop) -> bool:
 def _certain(subject: Subject, hop: Hop) -> bool:
     """Whether a password is meant for this hop, and the level is its own."""
     service = subject.service(hop.service)
-    if hop.unknown or (service is not None and service.command == "lmtp"):
-        return False
-    if f"{hop.next_hop.removeprefix('[').replace(']', ':')}:".startswith(LOOPBACK) or hop.next_hop.startswith("[::1]"):
+    if hop.unknown or is_local(hop.next_hop) or (service is not None and service.command == "lmtp"):
         return False
     general = subject.scope(service).text("relayhost")
     if in_table(hop):

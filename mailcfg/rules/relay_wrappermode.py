@@ -54,7 +54,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailcfg.behaviour.effective import Scope
-from mailcfg.behaviour.listening import LOOPBACK, PORTS
+from mailcfg.behaviour.listening import PORTS
 from mailcfg.behaviour.model import Value
 from mailcfg.behaviour.outbound import general_level, policies
 from mailcfg.behaviour.words import listed
@@ -103,8 +103,7 @@ class NextHop(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether it is this machine."""
-        bare = self.where.removeprefix("[") if not self.where.startswith("[::1]") else self.where
-        return f"{bare.replace(']', ':')}:".startswith(LOOPBACK) or self.where.startswith("[::1]")
+        return is_local(self.where)
 
     @property
     def level(self) -> str:
@@ -114,6 +113,13 @@ class NextHop(NamedTuple):
             if entry.next_hop.lower() == self.where.lower():
                 return entry.level
         return "" if others else general_level(self.scope, self.side)[0]
+
+
+def is_local(next_hop: str) -> bool:
+    """Whether a next hop, `[host]:port` or `host:port`, is this machine."""
+    host = next_hop.lower()
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return host in ("localhost", "::1", "ipv6:::1") or host.startswith("127.")
 
 
 def check(subject: Subject) -> Iterator[Said]:

@@ -131,19 +131,17 @@ def _wrong(record: str) -> str:
 
 
 def _too_new(subject: Subject) -> Iterator[Said]:
-    for name in ("smtp_tlsrpt_enable", "lmtp_tlsrpt_enable"):
-        for service, scope in subject.scopes():
-            value = scope.value(name)
-            if value.origin.file and (value.source == "override") == bool(service):
-                yield Said(
-                    f"Postfix {subject.postfix} has no {name}: it reports nothing",
-                    "the receivers whose TLS fails are not told",
-                    value.origin,
-                    name,
-                    service,
-                    main=f"remove {name}, or move to Postfix 3.10",
-                    severity=Severity.ERROR,
-                )
+    for service, name, value, origin in subject.assigned():
+        if name == "smtp_tlsrpt_enable" and value.lower() == "yes":
+            yield Said(
+                f"Postfix {subject.postfix} has no {name}: it reports nothing",
+                "the receivers whose TLS fails are not told",
+                origin,
+                name,
+                service,
+                main=f"remove {name}, or move to Postfix 3.10",
+                severity=Severity.ERROR,
+            )
 
 
 def _reporting(subject: Subject) -> Iterator[Said]:

@@ -138,9 +138,10 @@ SASL = Choice("smtpd_sasl_auth_enable", (*YES, "no"), ("true",))
 BROKEN = Choice("broken_sasl_auth_clients", (*YES, *NO), ("y",))
 TYPE = Choice("smtpd_sasl_type", ("cyrus",), ("CYRUS", "Cyrus", "bogus", "", "dovecot", "dovecot"))
 
-OPTIONS = ("noanonymous", "noanonymous", "noplaintext", "noactive", "nodictionary", "forward_secrecy", "mutual_auth",
-           "NoPlaintext")
-ODD_OPTIONS = ("nosuch", "noanonymous nosuch", "noplaintext:noanonymous", "NOANONYMOUS", "no-plaintext", "0", ",",
+OPTIONS = ("noanonymous", "noanonymous", "noanonymous", "noplaintext", "noplaintext", "noactive", "noactive", "nodictionary",
+           "noanonymous", "noanonymous", "mutual_auth", "forward_secrecy")
+MILD_OPTIONS = ("noanonymous", "noplaintext", "noanonymous", "noactive")
+ODD_OPTIONS = ("nosuch", "NoPlaintext", "noanonymous nosuch", "noplaintext:noanonymous", "NOANONYMOUS", "no-plaintext", "0", ",",
                "noplaintext noanonymous mutual_auth", "noplaintext, nodictionary", "forward_secrecy, noanonymous")
 
 FILTERS = (
@@ -289,8 +290,8 @@ ODD_PLUGINS = ("nosuch", "sql", "ldapdb", "sasldb,sql")
 # fmt: on
 
 
-def smtpd_conf(rng: random.Random, layout: Layout) -> str:
-    """A smtpd.conf, mostly one that lets somebody log in."""
+def smtpd_conf(rng: random.Random, layout: Layout, odd: float) -> str:
+    """A smtpd.conf, mostly one that lets somebody log in. `odd`: how often it is one that keeps smtpd from starting."""
     entries: list[tuple[str, str]] = []
     base = layout.base
     if rng.random() < 0.93:
@@ -300,7 +301,7 @@ def smtpd_conf(rng: random.Random, layout: Layout) -> str:
         entries.append(("mech_list", rng.choice(MECHANISM_LISTS)))
     elif kind < 0.75:
         entries.append(("mech_list", " ".join(rng.sample(MECHANISMS, rng.randint(1, 6)))))
-    elif kind < 0.81:
+    elif kind < 0.75 + odd:
         entries.append(("mech_list", rng.choice(ODD_MECHANISM_LISTS)))
     if rng.random() < 0.8:
         entries.append(("auxprop_plugin", rng.choice(ODD_PLUGINS if rng.random() < 0.12 else PLUGINS)))
@@ -333,7 +334,7 @@ def smtpd_conf(rng: random.Random, layout: Layout) -> str:
         lines.append(rng.choice(("{}: {}", "{}: {}", "{}:{}", "  {}:  {} ", "{}:\t{}\r")).format(name, value))
         if rng.random() < 0.08:
             lines.append(rng.choice(("", "# mech_list: LOGIN", "   # x", "#pwcheck_method: nosuch")))
-    if rng.random() < 0.05:
+    if rng.random() < odd:
         lines.insert(
             rng.randint(0, len(lines)), rng.choice(("mech_list PLAIN", "mech_list = PLAIN", "x", "mech_list:"))
         )
@@ -347,8 +348,12 @@ STEMS = ("smtpd", "one", "two", "three", "four", "five", "six", "seven")
 
 def sasl_files(rng: random.Random, layout: Layout) -> dict[str, str]:
     """The smtpd.conf files, by their path below `etc`: some stand where only cyrus_sasl_config_path leads."""
-    found = {f"sasl/{stem}.conf": smtpd_conf(rng, layout) for stem in STEMS if rng.random() < 0.95}
-    found.update({f"elsewhere/{stem}.conf": smtpd_conf(rng, layout) for stem in STEMS[:3] if rng.random() < 0.7})
+    found = {
+        f"sasl/{stem}.conf": smtpd_conf(rng, layout, 0.01 if stem == "smtpd" else 0.05)
+        for stem in STEMS
+        if rng.random() < 0.95
+    }
+    found.update({f"elsewhere/{stem}.conf": smtpd_conf(rng, layout, 0.05) for stem in STEMS[:3] if rng.random() < 0.7})
     return found
 
 
@@ -411,10 +416,16 @@ class Dimension(NamedTuple):
     draw: Callable[[random.Random, Layout, float], Settings]
 
 
+MAIN = 0.04
+"""How often a value is odd in main.cf, where it concerns every listener."""
+
+
 def one_of(*choices: Choice) -> Callable[[random.Random, Layout, float], Settings]:
     def draw(rng: random.Random, layout: Layout, odd: float) -> Settings:
         choice = rng.choice(choices)
-        return [(choice.name, rng.choice(choice.odd if choice.odd and rng.random() < odd else choice.usual))]
+        # One wrong boolean is as dead as another.
+        often = odd / 2 if set(choice.usual) <= {*YES, *NO} else odd
+        return [(choice.name, rng.choice(choice.odd if choice.odd and rng.random() < often else choice.usual))]
 
     return draw
 
@@ -435,7 +446,9 @@ def _exclusions(rng: random.Random, layout: Layout, odd: float) -> Settings:
 def _options(rng: random.Random, layout: Layout, odd: float) -> Settings:
     names = ["smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"]
     chosen = names if rng.random() < 0.5 else [rng.choice(names)]
-    found = [(name, several(rng, OPTIONS, ODD_OPTIONS, 2)) for name in chosen]
+    # All listeners of a main.cf that leaves no mechanism would be dead.
+    usual, wrong = (OPTIONS, ODD_OPTIONS) if odd > MAIN else (MILD_OPTIONS, MILD_OPTIONS)
+    found = [(name, several(rng, usual, wrong, 2)) for name in chosen]
     if len(found) == 2 and rng.random() < 0.3:
         found[1] = (names[1], "$smtpd_sasl_security_options")
     return found
@@ -458,7 +471,7 @@ def _path(rng: random.Random, layout: Layout, odd: float) -> Settings:
 
 
 def _type(rng: random.Random, layout: Layout, odd: float) -> Settings:
-    found = one_of(TYPE)(rng, layout, max(odd, 0.5) if odd > 0.1 else odd)
+    found = one_of(TYPE)(rng, layout, max(odd, 0.5) if odd > MAIN else odd)
     if found[0][1].startswith("dovecot"):
         found.append(("smtpd_sasl_path", rng.choice(("private/nosuch", f"{layout.base}/nosuch", "smtpd"))))
     return found
@@ -614,7 +627,7 @@ def main_cf(rng: random.Random, layout: Layout) -> str:
         found.append(("cyrus_sasl_config_path", layout.sasl))
     elif rng.random() < 0.5:
         found.append(("cyrus_sasl_config_path", f"{layout.base}/etc/elsewhere"))
-    found += settings(rng, layout, rng.choice((0, 1, 2, 3, 5)), odd=0.04)
+    found += settings(rng, layout, rng.choice((0, 1, 2, 3, 5)), odd=MAIN)
     found = [(name, value) for name, value in found if name not in PARAMETERS]
     text = "".join(entry(rng, name, value) for name, value in PARAMETERS.items())
     for name, value in found:

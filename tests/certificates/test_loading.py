@@ -5,7 +5,9 @@ asked there for each kind of certificate. MAILCFG_CHROOT=/a/chroot lets the Post
 from __future__ import annotations
 
 import os
+import random
 import re
+import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -17,9 +19,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from mailcfg.certificates.inspect import leaf
 from mailcfg.certificates.loading import Loading, load
 from mailcfg.facts.version import Version
-from mailcfg.machine import Machine
+from mailcfg.machine import Machine, Unreadable
 from tests.postfix import lab
 from tests.postfix.smtp import Session, context
 
@@ -495,6 +498,14 @@ class Lab(NamedTuple):
     ports: dict[Case, int]
 
 
+def free_ports() -> Iterator[int]:
+    """Ports outside the range that the kernel gives to clients, of which one would be in the way of so many."""
+    for port in random.sample(range(10_000, 32_000), 20_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                yield port
+
+
 def _row(case: Case, files: Materials, port: int) -> str:
     chain, pairs = files.files(case)
     settings = [("smtpd_tls_chain_files", ", ".join(chain))]
@@ -522,7 +533,7 @@ def postfix() -> Iterator[Lab]:
         library = Version.parse(lab.run(*inside, "openssl", "version").stdout.split()[1])
         (path / "tls").mkdir()
         materials = Materials(path / "tls")
-        ports = {case: lab.free_port() for case in CASES}
+        ports = dict(zip(CASES, free_ports(), strict=False))
         server = lab.Postfix(path, [], inside)
         server.prepare()
         if CHROOT:
@@ -552,3 +563,125 @@ def test_what_is_loaded_is_what_clients_are_shown(postfix: Lab, record_property:
             wrong.append(f"{case.text}\n    expected {expected(found)}\n    met      {answer}\n    {found}")
     assert not wrong, f"{len(wrong)} of {len(CASES)}\n" + "\n".join(wrong)
     record_property(f"agrees: certificate files loaded by Postfix {postfix.version}", len(CASES))
+
+
+# --- what is told of them --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def materials() -> Iterator[Materials]:
+    lab.needs("openssl")
+    with lab.directory() as path:
+        yield Materials(path)
+
+
+def loaded(materials: Materials, text: str) -> Loading:
+    """What a case of the tables loads."""
+    case = next(case for case in CASES if case.text == text)
+    chain, pairs = materials.files(case)
+    return load(chain, tuple(pair for pair in pairs if pair[0]), read)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "complete", "problem"),
+    [
+        ("rsa.key rsa.pem", 0, True, ""),
+        ("end.key end.pem", 0, None, "leaf only"),
+        ("end.key end.pem middle.pem", 1, True, ""),
+        ("end.pem middle.pem / end.key", 1, True, ""),
+        ("end.key | end.pem | middle.pem", 1, True, ""),
+        ("end.key end.pem middle.pem root.pem", 2, True, "includes root"),
+        ("end.key end.pem root.pem middle.pem", 2, False, "wrong order"),
+        ("end.key end.pem root.pem", 1, False, "issuer missing"),
+        ("rsa.pem rsa2.pem rsa.key / rsa.pem rsa2.pem rsa.key", 1, True, "holds what is not part of it"),
+    ],
+)
+def test_a_chain(materials: Materials, text: str, sent: int, complete: bool | None, problem: str) -> None:
+    (found,) = loaded(materials, text).identities
+    assert (found.sent, found.chain_complete, found.chain_problem) == (sent, complete, problem)
+    assert found.issuer_found == (found.common_name == "end" and sent > 0 and problem != "issuer missing")
+
+
+def test_what_an_identity_is(materials: Materials) -> None:
+    (found,) = loaded(materials, "rsa.key | rsa.pem").identities
+    assert (found.key_type, found.key_bits, found.curve, found.algorithm) == ("rsa-2048", 2048, "", "rsa")
+    assert found.names == ("mail.example.com", "*.example.org", "192.0.2.1", "2001:db8::1")
+    assert (found.common_name, found.subject_only_cn) == ("rsa", False)
+    assert (found.file, found.key_file) == (materials.file("rsa.pem"), materials.file("rsa.key"))
+    assert found.not_after - found.not_before == 30 * 86400
+    assert (found.lifetime_days, found.signature_hash, found.self_signed, found.unfit) == (30, "sha256", True, ())
+
+
+@pytest.mark.parametrize("name", [*GENERATED, "dsa"])
+def test_it_agrees_with_the_library(materials: Materials, name: str) -> None:
+    path = materials.folder / f"{name}.pem"
+    (found,) = load((), ((str(path), str(path.with_suffix(".key"))),), read).identities
+    known = leaf(path.read_bytes())
+    assert found.key_type == known.key_type.replace("rsa", "rsapss" if name == "pss" else "rsa")
+    assert (found.names, found.not_before, found.not_after) == (known.names, known.not_before, known.not_after)
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    hashed = certificate.signature_hash_algorithm
+    assert found.signature_hash == (hashed.name if hashed else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rsa.key rsa.pem | absent", " is absent, and nothing behind it is loaded, nor the last chain before it"),
+        ("rsa.key | absent | rsa.pem", " is absent, and nothing behind it is loaded, nor the last chain before it"),
+        ("rsa.key public:rsa.key rsa.pem", ": PUBLIC KEY is passed over"),
+        ("empty | rsa.key rsa.pem", " holds neither a key nor a certificate in PEM"),
+        ("rsa.pem rsa.key rsa2.key / rsa.pem rsa.key rsa2.key", " holds a second key, which is passed over"),
+        ("rsa.pem / rsa.key ; - ; ec.pem / rsa.key", " is loaded without its key, so that nobody is shown it"),
+    ],
+)
+def test_what_is_passed_over(materials: Materials, text: str, words: str) -> None:
+    found = loaded(materials, text)
+    assert not found.disabled
+    assert [words in problem for problem in found.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rsa.pem | rsa.key", " holds a certificate before any key; a key comes first"),
+        ("rsa.key", "no certificate follows the key of "),
+        ("rsa.key ec.key ec.pem", " holds a second key, and no certificate follows that of "),
+        ("rsa.key rsa2.pem", " does not belong to the certificate of "),
+        ("rsa.key rsa.pem | rsa2.key rsa2.pem", " holds a second certificate with a key of type rsa"),
+        ("locked1:rsa.key rsa.pem", " holds an encrypted key; Postfix cannot ask for its password"),
+        ("rsa.pem / locked:rsa.key", " holds an encrypted key; Postfix cannot ask for its password"),
+        ("rsa.key cut:rsa.pem", " holds a PEM block that is cut off"),
+        ("rsa.key wrong:rsa.pem", " holds a PEM block that is damaged"),
+        ("rsa.key excess:rsa.pem", " holds a certificate that is damaged"),
+        ("excess:rsa.key rsa.pem", " holds a key that is damaged"),
+        ("rsa.pem / rsa2.key", " does not belong to the certificate of "),
+        ("rsa.pem / absent", " is absent"),
+        ("rsa.pem /", "no key file is named for "),
+        ("der:rsa.pem / rsa.key", " holds no certificate in PEM"),
+        ("rsa.pem / rsa.pem", " holds no private key in PEM that can be loaded"),
+        ("empty", "there is neither a key nor a certificate in PEM in "),
+    ],
+)
+def test_why_tls_is_off(materials: Materials, text: str, words: str) -> None:
+    assert words in loaded(materials, text).disabled
+
+
+def test_what_could_not_be_read_is_not_guessed() -> None:
+    def refused(path: str) -> bytes | None:
+        raise Unreadable(path, "Permission denied")
+
+    found = load(("/a.pem",), (), refused)
+    assert found == Loading(unknown="/a.pem: Permission denied")
+
+
+def test_a_file_is_read_once(materials: Materials) -> None:
+    asked: list[str] = []
+
+    def once(path: str) -> bytes | None:
+        asked.append(path)
+        return read(path)
+
+    path = materials.file("rsa.key rsa.pem")
+    assert load((), ((path, path), (path, materials.file("rsa.key"))), once).identities
+    assert sorted(asked) == sorted({path, materials.file("rsa.key")})
