@@ -101,6 +101,10 @@ class Scope:
         setting = self.overrides.get(name)
         if setting is not None:
             return Value(name, setting.value, self._expanded(setting.value), "override", setting.origin)
+        if self.overrides:
+            shared = self.effective.of().value(name)
+            if "$" not in shared.written:
+                return shared
         setting = self.effective.main.get(name)
         if setting is not None:
             return Value(name, setting.value, self._expanded(setting.value), "main", setting.origin)

@@ -6,6 +6,7 @@ what Postfix does with them (3.4 to 3.11 do the same). Held against Postfix by t
 
 from __future__ import annotations
 
+from binascii import Error, a2b_base64
 from calendar import timegm
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -448,8 +449,6 @@ class _Pem:
 
 def _base64(data: bytes) -> bytes | None:
     """Decode as EVP_DecodeUpdate does: a hyphen ends it."""
-    from binascii import Error, a2b_base64
-
     text = b"".join(data.partition(b"-")[0].split())
     body = text.rstrip(b"=")
     if len(text) % 4 or len(text) - len(body) > 2 or b"=" in body or not _BASE64.issuperset(body):
@@ -857,7 +856,20 @@ def _wrapped_key(parts: _Der, path: str, openssl: Version) -> _Private:
         return _Private("", (), path)
     if not algorithm:
         raise _Damaged("holds a key that is damaged")
+    if algorithm.startswith("mldsa"):
+        return _from_seed(kind, inner, path)
     return _by_library(whole, path)
+
+
+def _from_seed(kind: bytes, inner: _Der, path: str) -> _Private:
+    """A key of type ML-DSA, of whose three forms the library knows the one that is only a seed."""
+    content = inner.content
+    if inner.tag() == _SEQUENCE:
+        content = b"\x80\x20" + inner.next().take(_OCTETS).content
+    try:
+        return _by_library(_sequence(b"\x02\x01\x00" + kind + bytes((_OCTETS, len(content) & 0xFF)) + content), path)
+    except _Damaged:
+        raise _Undecided(f"{path}: a key of a kind that mailcfg does not know") from None
 
 
 def _rsa(numbers: _Der, algorithm: str, path: str) -> _Private:

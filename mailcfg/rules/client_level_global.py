@@ -38,7 +38,6 @@ References: postconf(5) smtp_tls_security_level, FILTER_README.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from mailcfg.behaviour.outbound import OPTIONAL, general_level
 from mailcfg.behaviour.tls import LEVELS
@@ -46,6 +45,7 @@ from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.relay_wrappermode import NextHop, next_hops
+from mailcfg.rules.tls_required_on_mx import private
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("postconf(5) smtp_tls_security_level", "FILTER_README")
@@ -77,12 +77,7 @@ def check(subject: Subject) -> Iterator[Said]:
 
 def _filter(hop: NextHop) -> bool:
     """Whether it is a content filter at a private address."""
-    if hop.value.name != "content_filter":
-        return False
-    try:
-        return ip_address(hop.where.partition("]")[0].strip("[")).is_private
-    except ValueError:
-        return False
+    return hop.value.name == "content_filter" and private(hop.where.partition("]")[0].strip("["))
 
 
 def _speaks_tls(subject: Subject, hop: NextHop, level: str) -> bool:

@@ -36,7 +36,7 @@ Right:
     # /etc/resolv.conf
     nameserver 127.0.0.1
 
-References: RFC 7672 §2.1, TLS_README, postconf(5) smtp_dns_support_level.
+References: RFC 7672, TLS_README, postconf(5) smtp_dns_support_level.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from mailcfg.rule import Said, Subject
 from mailcfg.rules.relay_credentials_exposed import in_table
 
 SEVERITY = Severity.ERROR
-REFERENCES = ("RFC 7672 §2.1", "TLS_README", "postconf(5) smtp_dns_support_level")
+REFERENCES = ("RFC 7672", "TLS_README", "postconf(5) smtp_dns_support_level")
 
 RESOLV_CONF = "/etc/resolv.conf"
 

@@ -36,11 +36,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.effective import Scope
-from mailcfg.behaviour.outbound import policies
 from mailcfg.behaviour.tls import LEVELS
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
+from mailcfg.rules.relay_credentials_exposed import in_table
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("postconf(5) smtpd_tls_security_level", "postconf(5) smtp_tls_security_level")
@@ -65,23 +65,19 @@ def check(subject: Subject) -> Iterator[Said]:
                 policy='tls = "offered"' if listens else '[outbound] with tls = "opportunistic"',
                 main=f"{name} = may",
             )
-        if not name.endswith("mtp_tls_security_level"):
+    for hop in subject.behaviour.outbound:
+        if hop.level in LEVELS or not in_table(hop):
             continue
-        maps = scope.value(f"{name.partition('_')[0]}_tls_policy_maps")
-        if "inline:" not in (maps.value or ""):
-            continue
-        for entry in policies(maps.value or "")[0]:
-            if entry.wrong and (maps.origin, entry.next_hop) not in seen:
-                seen.add((maps.origin, entry.next_hop))
-                yield Said(
-                    f"{entry.level!r} is no TLS level, for {entry.next_hop}",
-                    f"all mail to {entry.next_hop} is deferred",
-                    maps.origin,
-                    maps.name,
-                    service,
-                    policy=f'[outbound.destinations] with "{entry.next_hop}" = {{ tls = "required" }}',
-                    main=f"{{ {entry.next_hop} = encrypt }}",
-                )
+        table = hop.because["tls"][0]
+        yield Said(
+            f"{hop.level!r} is no TLS level, for {hop.next_hop}",
+            f"all mail to {hop.next_hop} is deferred",
+            subject.place(table),
+            table.setting,
+            hop.service,
+            policy=f'[outbound.destinations] with "{hop.next_hop}" = {{ tls = "required" }}',
+            main=f"{{ {hop.next_hop} = encrypt }}",
+        )
 
 
 def _read(subject: Subject) -> Iterator[tuple[str, Scope, str]]:

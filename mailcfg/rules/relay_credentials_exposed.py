@@ -35,7 +35,7 @@ Right:
     smtp_sasl_security_options = noanonymous, noplaintext
     smtp_sasl_tls_security_options = noanonymous
 
-References: RFC 4954 §4, SASL_README, postconf(5) smtp_sasl_security_options.
+References: RFC 4954, SASL_README, postconf(5) smtp_sasl_security_options.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from mailcfg.rule import Said, Subject
 from mailcfg.rules.relay_wrappermode import is_local
 
 SEVERITY = Severity.ERROR
-REFERENCES = ("RFC 4954 §4", "SASL_README", "postconf(5) smtp_sasl_security_options")
+REFERENCES = ("RFC 4954", "SASL_README", "postconf(5) smtp_sasl_security_options")
 
 
 def check(subject: Subject) -> Iterator[Said]:

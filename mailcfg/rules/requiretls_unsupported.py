@@ -21,8 +21,10 @@ References: RFC 8689, REQUIRETLS_README.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from functools import cache
 
+from mailcfg.configuration import Setting
 from mailcfg.facts.parameters import catalogue
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
@@ -38,13 +40,29 @@ def check(subject: Subject) -> Iterator[Said]:
     """Look for parameters of REQUIRETLS."""
     if subject.postfix.series >= SINCE:
         return
-    for service, name, _, origin in subject.assigned():
-        if "requiretls" in name and name in catalogue():
-            yield Said(
-                f"Postfix {subject.postfix} has no REQUIRETLS: {name} has no effect",
-                "it is neither announced nor enforced",
-                origin,
-                name,
-                service,
-                main=f"remove {name}, or move to Postfix 3.11",
-            )
+    for service, setting in assigned(subject, _names()):
+        yield Said(
+            f"Postfix {subject.postfix} has no REQUIRETLS: {setting.name} has no effect",
+            "it is neither announced nor enforced",
+            setting.origin,
+            setting.name,
+            service,
+            main=f"remove {setting.name}, or move to Postfix 3.11",
+        )
+
+
+@cache
+def _names() -> frozenset[str]:
+    """The parameters of REQUIRETLS."""
+    return frozenset(name for name in catalogue().names() if "requiretls" in name)
+
+
+def assigned(subject: Subject, names: Set[str]) -> Iterator[tuple[str, Setting]]:
+    """Where some parameters are set: the service (empty for main.cf), and the setting."""
+    main = subject.effective.main
+    for name in sorted(names & main.keys()):
+        yield "", main[name]
+    for service in subject.services:
+        for each in service.overrides:
+            if each.name in names:
+                yield service.id, each

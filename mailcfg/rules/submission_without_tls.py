@@ -32,7 +32,7 @@ Right:
     pwcheck_method: saslauthd
     mech_list: PLAIN LOGIN
 
-References: RFC 8314 §4.1, postconf(5) smtpd_tls_security_level.
+References: RFC 8314, postconf(5) smtpd_tls_security_level.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
-REFERENCES = ("RFC 8314 §4.1", "postconf(5) smtpd_tls_security_level")
+REFERENCES = ("RFC 8314", "postconf(5) smtpd_tls_security_level")
 
 PORT = 587
 """The port of submission (RFC 6409)."""

@@ -50,7 +50,7 @@ References: RFC 3207 §4, postconf(5) smtpd_tls_security_level.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.listening import LOOPBACK
@@ -68,6 +68,12 @@ RESTRICTIONS = tuple(f"smtpd_{each}_restrictions" for each in ("client", "relay"
 OPENING = ("permit", "permit_auth_destination", "permit_mx_backup")
 """Restrictions that let a stranger in before a `reject` behind them (postconf(5))."""
 
+PRIVATE = tuple(
+    ip_network(each)
+    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128")
+)
+"""Networks that the world does not reach (RFC 1918, RFC 4193, RFC 4291)."""
+
 ONLY_LOOPBACK = frozenset({"loopback-only", "localhost", "127.0.0.1", "::1", "[::1]"})
 """Words of inet_interfaces that only this machine reaches."""
 
@@ -78,7 +84,7 @@ def check(subject: Subject) -> Iterator[Said]:
         if endpoint.port != 25 or not endpoint.works or endpoint.cleartext_mail:
             continue
         scope = subject.scope_of(endpoint)
-        if only_local(endpoint, scope) or _private(endpoint.address) or _closed(scope):
+        if only_local(endpoint, scope) or private(endpoint.address) or _closed(scope):
             continue
         setting = "smtpd_tls_wrappermode" if endpoint.implicit else "smtpd_tls_security_level"
         if not scope.text(setting):
@@ -102,10 +108,10 @@ def only_local(endpoint: Endpoint, scope: Scope) -> bool:
     return bool(words) and ONLY_LOOPBACK.issuperset(words)
 
 
-def _private(address: str) -> bool:
-    """Whether a listener's address is one of a private network; what a router forwards to it nobody can tell."""
+def private(address: str) -> bool:
+    """Whether an address is one of a private network. What a router forwards to it nobody can tell."""
     try:
-        return bool(address) and ip_address(address).is_private and not ip_address(address).is_unspecified
+        return bool(address) and any(ip_address(address) in network for network in PRIVATE)
     except ValueError:
         return False
 

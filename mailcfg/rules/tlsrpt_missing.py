@@ -75,12 +75,15 @@ from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.mta_sts_over_dane import resolver
 from mailcfg.rules.relay_credentials_exposed import in_table
+from mailcfg.rules.requiretls_unsupported import assigned
 
 SEVERITY = Severity.INFO
 REFERENCES = ("RFC 8460 §3", "TLSRPT_README", "postconf(5) smtp_tlsrpt_enable")
 
 SINCE = (3, 10)
 """The Postfix series with TLSRPT (TLSRPT_README)."""
+
+SWITCH = frozenset({"smtp_tlsrpt_enable"})
 
 RECORD = "v=TLSRPTv1; rua=mailto:tls-reports@example.com"
 
@@ -131,15 +134,15 @@ def _wrong(record: str) -> str:
 
 
 def _too_new(subject: Subject) -> Iterator[Said]:
-    for service, name, value, origin in subject.assigned():
-        if name == "smtp_tlsrpt_enable" and value.lower() == "yes":
+    for service, setting in assigned(subject, SWITCH):
+        if setting.value.lower() == "yes":
             yield Said(
-                f"Postfix {subject.postfix} has no {name}: it reports nothing",
+                f"Postfix {subject.postfix} has no {setting.name}: it reports nothing",
                 "the receivers whose TLS fails are not told",
-                origin,
-                name,
+                setting.origin,
+                setting.name,
                 service,
-                main=f"remove {name}, or move to Postfix 3.10",
+                main=f"remove {setting.name}, or move to Postfix 3.10",
                 severity=Severity.ERROR,
             )
 

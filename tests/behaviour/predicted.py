@@ -44,6 +44,9 @@ def differences(said: Endpoint | None, met: Observed) -> tuple[list[Difference],
     """What differs, and how much was compared."""
     if said is None:
         return [Difference("endpoint", None, "a listener")], 1
+    if said.client_certificate:
+        # Our client has none: it gets no further than the handshake, and behind a wrapper not that far.
+        return _without_certificate(said, met)
     pairs: list[tuple[str, object, object]] = [("works", said.works, met.works)]
     # Of a listener that is dead nothing else is said.
     if said.works and met.works:
@@ -51,8 +54,9 @@ def differences(said: Endpoint | None, met: Observed) -> tuple[list[Difference],
             ("tls", said.tls, met.tls),
             ("implicit", said.implicit, met.implicit),
             ("protocols", said.protocols, met.protocols),
-            ("auth_before_tls", tuple(sorted(said.auth_before_tls)), met.auth_before_tls),
-            ("auth_after_tls", tuple(sorted(said.auth_after_tls)), met.auth_after_tls),
+            # A name that mech_list repeats is announced again.
+            ("auth_before_tls", sorted(said.auth_before_tls), sorted(set(met.auth_before_tls))),
+            ("auth_after_tls", sorted(said.auth_after_tls), sorted(set(met.auth_after_tls))),
             ("legacy_auth_line", said.legacy_auth_line, met.legacy_auth_line),
             ("cleartext_mail", said.cleartext_mail, met.cleartext_mail),
             ("anonymous", said.anonymous, met.anonymous),
@@ -66,6 +70,19 @@ def differences(said: Endpoint | None, met: Observed) -> tuple[list[Difference],
         pairs += [(f"suite of {version}", suite in negotiable, True) for version, suite in met.ciphers.items()]
         if met.suites is not None:
             pairs.append(("suites", *_apart(negotiable.intersection(suites()), met.suites)))
+    return [Difference(*pair) for pair in pairs if pair[1] != pair[2]], len(pairs)
+
+
+def _without_certificate(said: Endpoint, met: Observed) -> tuple[list[Difference], int]:
+    """What differs at an endpoint that asks for a certificate, to somebody who has none."""
+    pairs: list[tuple[str, object, object]] = [("works", said.works and not said.implicit, met.works)]
+    if met.works:
+        pairs += [
+            ("tls", said.tls, met.tls),
+            ("auth_before_tls", sorted(said.auth_before_tls), sorted(set(met.auth_before_tls))),
+            ("auth_after_tls", [], sorted(met.auth_after_tls)),
+            ("cleartext_mail", said.cleartext_mail, met.cleartext_mail),
+        ]
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]], len(pairs)
 
 

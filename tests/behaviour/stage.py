@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -307,17 +308,23 @@ def _daemons() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody else is given meanwhile. Postfix may listen on them all the same, since it reuses ports too: by
-    SO_REUSEPORT, and up to 3.5 by SO_REUSEADDR alone.
+    """Ports that are ours for a while. They are not of the range that the system, and the other tests, take theirs from:
+    two Postfixes that listen on one port would share its clients, since both set SO_REUSEPORT.
     """
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            each.bind(("127.0.0.1", 0))
-            # Set before, it would let the system choose a port that is taken.
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        yield [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            each = held.enter_context(socket.socket())
+            port = SystemRandom().randrange(10_000, 32_000)
+            try:
+                each.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            # Set once it is known that the port was free, they let Postfix have it: up to 3.5 it has the second alone.
+            for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
+                each.setsockopt(socket.SOL_SOCKET, option, 1)
+            found.append(port)
+        yield found
 
 
 @contextmanager

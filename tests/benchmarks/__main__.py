@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.benchmarks import command, in_turn, table
+from tests.benchmarks.check import check, many
 from tests.benchmarks.drift import drift, parsing
 from tests.sites import ROOT
 
@@ -97,12 +98,14 @@ def fleet(folder: Path) -> None:
                     plain = pool.submit(write_and_hash, output, folder / "plain").result()
                 print(f"  writing and hashing the same bytes, 1 process {plain:9.2f} s  {count / plain:7.0f} sites/s")
             shutil.rmtree(output)
+    many(folder / "sites10000", [f"host{number}.toml" for number in range(10_000)])
 
 
 def main() -> None:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         start_up(Path(folder))
+        check(Path(folder))
         drift(Path(folder))
         parsing()
         fleet(Path(folder))

@@ -545,10 +545,12 @@ def postfix() -> Iterator[Lab]:
             "tls_medium_cipherlist = ALL:@SECLEVEL=0\n",
             "".join(_row(case, materials, port) for case, port in ports.items()),
         )
-        with server.running():
-            yield Lab(version, library, materials, ports)
-    if CHROOT:
-        Path(f"{CHROOT}{path}").rmdir()
+        try:
+            with server.running():
+                yield Lab(version, library, materials, ports)
+        finally:
+            if CHROOT:
+                Path(f"{CHROOT}{path}").rmdir()
 
 
 def test_what_is_loaded_is_what_clients_are_shown(postfix: Lab, record_property: Callable[[str, object], None]) -> None:
