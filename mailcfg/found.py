@@ -66,8 +66,13 @@ class Found:
         from mailcfg.certificates.loading import load
 
         found = load(chain_files, pairs, self._bytes, self._openssl)
-        shown = tuple(Shown(each.key_type, each.names, each.file) for each in found.identities)
-        return Loaded(shown, found.disabled, found.unknown, found.problems, found.identities)
+        shown = tuple(
+            Shown(each.key_type, each.names, each.file, modern_only="digitalSignature" in each.unfit)
+            for each in found.identities
+        )
+        return Loaded(
+            shown, found.disabled, found.unknown, found.problems, found.identities, found.fault, found.file
+        )
 
     def _bytes(self, path: str) -> bytes | None:
         found = self._door.look(path)
@@ -126,6 +131,14 @@ class Found:
             self._plugins = tuple(found) or known.packaged
         return self._plugins
 
+    def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
+        """Whether there is a socket for smtpd to ask Dovecot at; one of another kind, `inet:…`, cannot be looked at."""
+        if ":" in path and not path.startswith("unix:"):
+            return Reach(None, f"whether Dovecot answers at {path}")
+        place = path.removeprefix("unix:")
+        whole = f"{chroot}{place}" if place.startswith("/") else f"{queue}/{place}"
+        return self._socket(whole, chroot)
+
     def dovecot(self, path: str) -> tuple[str, ...] | None:
         """The mechanisms that Dovecot's own files set; None where there are none."""
         from mailcfg.formats import dovecot
@@ -152,18 +165,20 @@ class Found:
     def saslauthd(self, mux: str, *, chroot: str, service: str) -> Reach:
         """Whether smtpd, as the user that it becomes, gets at saslauthd's socket."""
         path = f"{chroot}{mux}" if chroot else mux
+        found = self._socket(path, chroot)
+        blocked = self._blocked(path, search=True) if found.ok else ""
+        return Reach(False, blocked) if blocked else found
+
+    def _socket(self, path: str, chroot: str) -> Reach:
+        """Whether there is a socket at a path."""
         inside = f" (smtpd runs in {chroot})" if chroot else ""
         try:
             self._door.look(path)
         except Unreadable as error:
-            if "socket" not in error.reason:
-                return Reach(None, f"{path}: {error.reason}")
-        else:
-            if self._copy:
-                return Reach(None, f"whether there is a socket at {path}{inside}")
-            return Reach(False, f"there is no socket at {path}{inside}")
-        blocked = self._blocked(path, search=True)
-        return Reach(False, blocked) if blocked else Reach(True)
+            return Reach(True) if "socket" in error.reason else Reach(None, f"{path}: {error.reason}")
+        if self._copy:
+            return Reach(None, f"whether there is a socket at {path}{inside}")
+        return Reach(False, f"there is no socket at {path}{inside}")
 
     def sasldb(self, path: str, *, chroot: str) -> Reach:
         """Whether smtpd, as the user that it becomes, can read a database: it opens it when somebody logs in."""

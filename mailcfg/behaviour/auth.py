@@ -81,6 +81,7 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     if kind not in ("cyrus", "dovecot"):
         return dead(f"{kind!r} is no SASL implementation", scope.reason("smtpd_sasl_type"))
     conf: SaslConf | None = None
+    silent = ""
     unknown: list[str] = []
     source = [scope.reason("smtpd_sasl_type"), scope.reason("smtpd_sasl_path")]
     if kind == "cyrus":
@@ -102,8 +103,14 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         if offered is None:
             unknown.append(f"the mechanisms of the Dovecot behind {path}: PLAIN, its default, is assumed")
         available = offered if offered is not None else ("PLAIN",)
+        queue = scope.text("queue_directory") or platform.postfix.queue_directory
+        reach = surroundings.dovecot_socket(path, queue=queue, chroot=chroot)
+        silent = reach.why if reach.ok is False else ""
     pair = []
     for name in ("smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"):
+        if silent:
+            pair.append(Announced((), f"Dovecot does not answer: {silent}", "", tuple(source)))
+            continue
         pair.append(_announced(scope, kind, available, name, tuple(source), platform.postfix.table_types))
     before, after = pair
     hide = (scope.reason("smtpd_discard_ehlo_keywords"),) if hidden else ()

@@ -46,14 +46,16 @@ class Mechanism(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A certificate that a client is shown. `key_type` as in a policy (`ecdsa-p256`, `rsa-2048`), `names` those of its
-    subjectAltName, `file` where it stands; `sni` is the name that a client must ask for, empty for every client.
+    """A certificate that a client is shown; `modern_only`: by TLS 1.3 alone. `key_type` as in a policy (`ecdsa-p256`,
+    `rsa-2048`), `names` those of its subjectAltName, `file` where it stands; `sni` is the name that a client must ask
+    for, empty for every client.
     """
 
     key_type: str
     names: tuple[str, ...]
     file: str
     sni: str = ""
+    modern_only: bool = False
 
     @property
     def algorithm(self) -> str:

@@ -148,15 +148,17 @@ def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None,
             causes.append(f"{side}_tls_wrappermode needs encrypt or more: no mail leaves")
     tls: OutboundTls = "none" if wrong else WORDS[level]
     dnssec = scope.text(f"{side}_dns_support_level").lower() == "dnssec"
-    if tls == "dane" and not dnssec:
+    without = tls == "dane" and not dnssec
+    if without:
         causes.append(
             f"{side}_dns_support_level is not dnssec: "
-            + ("no mail leaves" if level == "dane-only" else "nothing is checked, and encrypt holds")
+            + ("no mail leaves" if level == "dane-only" else "nothing is checked, and may holds")
         )
-    versions = _versions(scope, side, level, entry, because, openssl) if tls != "none" else ()
-    credentials, in_clear = _credentials(scope, side, level, implicit, because)
-    stands_still = bool(wrong) or (implicit and level in ("none", "may"))
-    falls = level in OPTIONAL and not stands_still and not (level == "dane" and not dnssec)
+    held = "may" if level == "dane" and without else level
+    versions = _versions(scope, side, held, entry, because, openssl) if tls != "none" else ()
+    credentials, in_clear = _credentials(scope, side, held, implicit, because)
+    stands_still = bool(wrong) or (implicit and held in ("none", "may")) or (level == "dane-only" and without)
+    falls = held in OPTIONAL and not stands_still
     if falls:
         because["falls_back_to_cleartext"] = because["tls"]
     return Hop(
@@ -166,7 +168,7 @@ def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None,
         tls=tls,
         protocols=versions,
         falls_back_to_cleartext=falls,
-        checked=level in CHECKED and not wrong,
+        checked=level in CHECKED and not wrong and not without,
         credentials=credentials,
         credentials_in_clear=in_clear and not stands_still,
         implicit=implicit,

@@ -50,6 +50,10 @@ class Planned:
         """What the packages bring that the policy's steps install."""
         return mechanisms().packaged
 
+    def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
+        """The policy has Dovecot open it."""
+        return FINE
+
     def dovecot(self, path: str) -> tuple[str, ...] | None:
         """The mechanisms that the policy gives Dovecot."""
         from mailcfg.formats import dovecot

@@ -18,7 +18,8 @@ class Loaded(NamedTuple):
     """What Postfix has after it loaded its certificate parameters. `disabled` says why it turns TLS off, empty where it
     does not; `shown` are the certificates it can show then, in the order they were loaded. `unknown`: what could not be
     read by us, so that neither can be relied on. `problems` are further sentences, such as a file that was passed over.
-    `identities` are the certificates themselves, where there were files to read.
+    `identities` are the certificates themselves, where there were files to read. `fault` names what is wrong with
+    `file`, as in loading.Loading.
     """
 
     shown: tuple[Shown, ...]
@@ -26,6 +27,8 @@ class Loaded(NamedTuple):
     unknown: str = ""
     problems: tuple[str, ...] = ()
     identities: tuple[Identity, ...] = ()
+    fault: str = ""
+    file: str = ""
 
 
 class SaslConf(NamedTuple):
@@ -61,6 +64,9 @@ class Surroundings(Protocol):
 
     def plugins(self) -> tuple[str, ...]:
         """The SASL mechanisms that are installed, in capitals."""
+
+    def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
+        """Whether there is a socket for smtpd to ask Dovecot at. It stands in the queue directory, in a chroot or not."""
 
     def dovecot(self, path: str) -> tuple[str, ...] | None:
         """The mechanisms of the Dovecot behind a socket; None where that cannot be told."""

@@ -54,7 +54,9 @@ DIGESTS = frozenset(
 _MINIMUM_BITS = (0, 80, 112, 128, 192, 256)
 _RSA_BITS = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
 _MODERN = ("TLSv1.2", "TLSv1.3")
-_IN_TLS13 = frozenset({"rsa", "ecdsa", "ed25519", "ed448"})
+_PROOFS = {"RSA": ("rsa", "rsapss"), "ECDSA": ("ecdsa", "ed25519", "ed448"), "DSS": ("dsa",), "DSA": ("dsa",)}
+_SINCE_TLS12 = ("rsapss", "ed25519", "ed448")
+_RSA_PSS_BITS = 528
 _NUMBERS = {"SSLv3": 0, "TLSv1": 1, "TLSv1.0": 1, "TLSv1.1": 2, "TLSv1.2": 3, "TLSv1.3": 4}
 OLDER_THAN_PARAMETERS = {"smtpd_tls_ciphers": "export", "smtpd_tls_mandatory_ciphers": "medium"}
 """What held before Postfix 2.6 made it a parameter (RELEASE_NOTES-2.6)."""
@@ -99,10 +101,17 @@ GROUPS_IN_ONE_LIST_SINCE = (3, 8)
 """The Postfix series that hands curves and finite fields to OpenSSL together, each once (RELEASE_NOTES-3.8)."""
 
 
+class Groups(NamedTuple):
+    """Of the groups for the key exchange, whether any does for TLS 1.3, and whether any is a curve."""
+
+    modern: bool
+    curves: bool
+
+
 @cache
-def groups_for_tls13(curves: str, finite: str, postfix: Version) -> bool:
-    """Whether TLS 1.3 has a group: not where only curves are named that it does not know. A list in which none is known
-    counts as none, and before Postfix 3.8 so does one that repeats itself (measured): OpenSSL's own holds then.
+def groups(curves: str, finite: str, postfix: Version) -> Groups:
+    """What tls_eecdh_auto_curves and tls_ffdhe_auto_groups leave. A list in which nothing is known counts as none, and
+    before Postfix 3.8 so does one that repeats itself (measured): OpenSSL's own holds then.
     """
     names = [CURVES.get(word.lower(), word.lower()) for word in listed(curves.replace(":", " "))]
     together = postfix.series >= GROUPS_IN_ONE_LIST_SINCE
@@ -110,8 +119,9 @@ def groups_for_tls13(curves: str, finite: str, postfix: Version) -> bool:
         names += [word.lower() for word in listed(finite.replace(":", " "))]
     known = [name for name in names if name in GROUPS or "mlkem" in name or name.startswith("ffdhe")]
     if not known or (not together and len(set(known)) < len(known)):
-        return True
-    return any(name in MODERN_GROUPS or "mlkem" in name or name.startswith("ffdhe") for name in known)
+        return Groups(True, True)
+    modern = any(name in MODERN_GROUPS or "mlkem" in name or name.startswith("ffdhe") for name in known)
+    return Groups(modern, any(name in GROUPS for name in known))
 
 
 class Ciphers(NamedTuple):
@@ -170,21 +180,29 @@ def grade_list(scope: Scope, grade: str) -> str | None:
     return f"tls_{word}_cipherlist"
 
 
-def negotiable(suite: Suite, kinds: frozenset[str], curves: bool) -> str:
+def negotiable(suite: Suite, kinds: frozenset[str]) -> str:
     """What the server proves itself with in a suite: a kind of key that it has, `anonymous`, or empty for neither."""
-    if "ECDH" in suite.kx and not curves:
+    if suite.auth == "None":
+        return "anonymous" if suite.kx in ("ECDH", "DH") else ""
+    if "PSK" in suite.kx or suite.kx == "SRP":
         return ""
-    if suite.auth in ("None", "aNULL", "NULL"):
-        return "anonymous" if suite.kx in ("ECDH", "DH", "ECDHE", "DHE") else ""
-    if suite.auth == "RSA":
-        return "rsa" if "rsa" in kinds and "PSK" not in suite.kx and "SRP" not in suite.kx else ""
-    if suite.auth == "ECDSA":
-        if "ecdsa" in kinds:
-            return "ecdsa"
-        return next((each for each in ("ed25519", "ed448") if each in kinds), "")
-    if suite.auth in ("DSS", "DSA"):
-        return "dsa" if "dsa" in kinds else ""
-    return ""
+    return next((kind for kind in _PROOFS.get(suite.auth, ()) if kind in kinds), "")
+
+
+def in_tls13(certificate: Shown) -> bool:
+    """Whether a certificate can be shown by TLS 1.3: its key must sign in a way that it knows (RFC 8446 §4.2.3)."""
+    kind, _, size = certificate.key_type.partition("-")
+    if kind == "ecdsa":
+        return size in ("p256", "p384", "p521", "secp521r1")
+    if kind == "rsa":
+        return not size.isdecimal() or int(size) >= _RSA_PSS_BITS
+    return kind in ("rsapss", "ed25519", "ed448")
+
+
+def before_tls13(certificate: Shown) -> str:
+    """The kind of key for suites up to TLS 1.2; empty for a certificate that none of them can use (measured)."""
+    unusable = certificate.modern_only or certificate.key_type == "ecdsa-secp256k1"
+    return "" if unusable else certificate.algorithm
 
 
 def allowed(suite: Suite, level: int) -> bool:
@@ -266,9 +284,7 @@ class _Server:
             suites=suites,
             anonymous="anonymous" in suites,
             certificates=tuple(
-                each
-                for each in usable
-                if each.algorithm in suites or ("TLSv1.3" in versions and each.algorithm in _IN_TLS13)
+                each for each in usable if before_tls13(each) in suites or ("TLSv1.3" in versions and in_tls13(each))
             ),
             identified=identified,
             causes=tuple(self.causes),
@@ -336,7 +352,11 @@ class _Server:
             chain = tuple(listed(scope.text("smtpd_tls_chain_files")))
         named = [("smtpd_tls_chain_files",)] if chain else [each for each in names if scope.text(each[0])]
         reasons = tuple(scope.reason(each) for pair in named for each in pair)
-        set_at_all = bool(pairs) or (bool(scope.text("smtpd_tls_chain_files")) and bool(chain or pairs))
+        # Not empty, and yet without a file: it takes the place of the older parameters all the same (measured).
+        blank = not chain and scope.postfix.series >= CHAIN_FILES_SINCE and bool(scope.text("smtpd_tls_chain_files"))
+        set_at_all = bool(pairs or chain) or blank
+        if blank:
+            pairs = []
         if not set_at_all and not (none and not asks):
             self.because["off"] = (scope.reason("smtpd_tls_cert_file"), scope.reason("smtpd_tls_chain_files"))
             return "", "no certificate is configured", ()
@@ -416,16 +436,18 @@ class _Server:
             return (), {}, found.wrong, ()
         level = 1 if identified else found.level or 0
         strong = [each for each in shown if level <= 0 or strength(each) >= _MINIMUM_BITS[min(level, 5)]]
-        kinds = frozenset(each.algorithm for each in strong if not each.sni)
+        everyone = [each for each in strong if not each.sni]
+        kinds = frozenset(before_tls13(each) for each in everyone)
+        modern_key = any(in_tls13(each) for each in everyone)
+        exchange = groups(scope.text("tls_eecdh_auto_curves"), scope.text("tls_ffdhe_auto_groups"), scope.postfix)
         suites: dict[str, list[tuple[str, int]]] = {}
         lowest: dict[str, int] = {}
         for suite in found.suites:
-            proof = negotiable(suite, kinds, curves=True)
-            if not proof or not allowed(suite, level):
+            proof = negotiable(suite, kinds)
+            if not proof or not allowed(suite, level) or ("ECDH" in suite.kx and not exchange.curves):
                 continue
             need = _NUMBERS.get(suite.minimum, 0)
-            # Ed25519 and Ed448 came with TLS 1.2.
-            need = max(need, 3) if proof.startswith("ed") else need
+            need = max(need, 3) if proof in _SINCE_TLS12 else need
             suites.setdefault(proof, []).append((suite.name, need))
             lowest[proof] = min(lowest.get(proof, 9), need)
         modern = groups_for_tls13(
@@ -435,18 +457,18 @@ class _Server:
             version
             for version in listed_versions
             if version in spoken(self.openssl)
-            and (modern or version != "TLSv1.3")
-            and self.completes(version, lowest, kinds, level)
+            and (exchange.modern or version != "TLSv1.3")
+            and self.completes(version, lowest, level, modern=modern_key)
         )
         highest = max((_NUMBERS[version] for version in versions if version != "TLSv1.3"), default=-1)
         used = {proof: tuple(name for name, need in some if need <= highest) for proof, some in suites.items()}
         fails = "" if versions else self.nothing_in_common(listed_versions, kinds)
         return versions, {proof: names for proof, names in used.items() if names}, fails, tuple(strong)
 
-    def completes(self, version: str, lowest: dict[str, int], kinds: frozenset[str], level: int) -> bool:
+    def completes(self, version: str, lowest: dict[str, int], level: int, *, modern: bool) -> bool:
         """Whether a client that speaks this version alone, and every cipher, completes a handshake."""
         if version == "TLSv1.3":
-            return bool(kinds & _IN_TLS13)
+            return modern
         if level > 0 and version not in _MODERN and self.openssl >= Version(3, 0):
             return False
         return any(need <= _NUMBERS[version] for need in lowest.values())

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from mailcfg.facts.version import Version
-from mailcfg.machine import Unreadable
+from mailcfg.machine import Unreadable, digest
 
 DAY = 86400
 
@@ -39,7 +39,8 @@ class Identity(NamedTuple):
     smtpd_tls_CApath); `chain_problem`, in words: "leaf only", "issuer missing", "wrong order", "holds what is not part
     of it", "includes root" (which is harmless). `signature_hash` is empty where the signature has none of its own
     (Ed25519). `unfit` names what the certificate forbids and a server does with it: `digitalSignature` (an ECDSA key
-    without it is never used up to TLS 1.2), `serverAuth`.
+    without it is never used up to TLS 1.2), `serverAuth`. `spki_sha256` is the digest of the public key that a TLSA record
+    of the form 3 1 1 holds (RFC 6698), in hexadecimal.
     """
 
     key_type: str
@@ -60,6 +61,7 @@ class Identity(NamedTuple):
     lifetime_days: int
     subject_only_cn: bool
     unfit: tuple[str, ...]
+    spki_sha256: str = ""
 
     @property
     def algorithm(self) -> str:
@@ -71,12 +73,18 @@ class Loading(NamedTuple):
     """What came of it. `identities` are in force, in the order in which they were loaded; without any, and `disabled`
     empty, only anonymous handshakes succeed. `disabled` says why Postfix turns TLS off (STARTTLS is answered with
     454). `problems` tell of what was passed over. `unknown` says why none of this can be relied on.
+
+    `fault` names what is wrong where TLS is turned off, or where a file of smtpd_tls_chain_files is absent: "absent",
+    "mismatch" (the key is another one's), "order" (a certificate before its key), "no-key", "no-certificate",
+    "encrypted", "second" (of a kind of key), "unusable" (a key that no TLS server can use), "damaged". `file` is where.
     """
 
     identities: tuple[Identity, ...] = ()
     disabled: str = ""
     problems: tuple[str, ...] = ()
     unknown: str = ""
+    fault: str = ""
+    file: str = ""
 
 
 _ENCRYPTED = "holds an encrypted key; Postfix cannot ask for its password"
@@ -91,7 +99,12 @@ class _Undecided(ValueError):
 
 
 class _Disabled(Exception):
-    """Postfix turns TLS off. The message is a sentence."""
+    """Postfix turns TLS off. The message is a sentence; the fault and the file are those of Loading."""
+
+    def __init__(self, words: str, file: str, fault: str = "damaged") -> None:
+        super().__init__(words)
+        self.file = file
+        self.fault = fault
 
 
 def load(
@@ -111,10 +124,12 @@ def load(
                 loader.pair(certificate, key)
         identities = loader.context.identities(loader.problems)
     except _Disabled as error:
-        return Loading(disabled=str(error), problems=tuple(loader.problems))
+        problems = tuple(loader.problems)
+        return Loading(disabled=str(error), problems=problems, fault=error.fault, file=error.file)
     except (Unreadable, _Undecided) as error:
         return Loading(unknown=str(error), problems=tuple(loader.problems))
-    return Loading(identities, problems=tuple(loader.problems))
+    fault = "absent" if loader.absent else ""
+    return Loading(identities, problems=tuple(loader.problems), fault=fault, file=loader.absent)
 
 
 class _Loader:
@@ -123,6 +138,7 @@ class _Loader:
     def __init__(self, read: Read, openssl: Version) -> None:
         self.context = _Context(openssl)
         self.problems: list[str] = []
+        self.absent = ""
         self._read = read
         self._openssl = openssl
         self._files: dict[str, bytes | None] = {}
@@ -150,6 +166,7 @@ class _Loader:
                 # Not an error to Postfix: it ends here, with what was complete. The last chain was not yet.
                 last = chain[0].file if chain else key.file if key else ""
                 lost = f", nor the last chain before it, of {last}" if last else ""
+                self.absent = path
                 self.problems.append(f"{path} is absent, and nothing behind it is loaded{lost}")
                 return
             found = 0
@@ -157,12 +174,13 @@ class _Loader:
                 if block.name in _CERTIFICATES:
                     found += 1
                     if key is None:
-                        raise _Disabled(f"{path} holds a certificate before any key; a key comes first")
+                        raise _Disabled(f"{path} holds a certificate before any key; a key comes first", path, "order")
                     chain.append(_certificate_of(block, path, excess=False))
                 elif block.name in _KEYS:
                     found += 1
                     if key and not chain:
-                        raise _Disabled(f"{path} holds a second key, and no certificate follows that of {key.file}")
+                        words = f"{path} holds a second key, and no certificate follows that of {key.file}"
+                        raise _Disabled(words, key.file, "order")
                     if key:
                         self.context.use_all(key, chain)
                     key, chain = self._private(block, path), []
@@ -171,16 +189,17 @@ class _Loader:
             if not found:
                 self.problems.append(f"{path} holds neither a key nor a certificate in PEM")
         if key is None:
-            raise _Disabled(f"there is neither a key nor a certificate in PEM in {', '.join(files)}")
+            words = f"there is neither a key nor a certificate in PEM in {', '.join(files)}"
+            raise _Disabled(words, files[0], "no-key")
         if not chain:
-            raise _Disabled(f"no certificate follows the key of {key.file}")
+            raise _Disabled(f"no certificate follows the key of {key.file}", key.file, "no-certificate")
         self.context.use_all(key, chain)
 
     def mixed(self, path: str) -> None:
         """A file for both: one key anywhere, and certificates of which the first is the leaf."""
         pem = self._open(path)
         if pem is None:
-            raise _Disabled(f"{path} is absent")
+            raise _Disabled(f"{path} is absent", path, "absent")
         key: _Private | None = None
         chain: list[_Certificate] = []
         for block in self._blocks(pem, path):
@@ -191,31 +210,34 @@ class _Loader:
             elif block.name in _KEYS:
                 key = self._private(block, path)
         if key is None:
-            raise _Disabled(f"{path} holds no private key in PEM that can be loaded")
+            raise _Disabled(f"{path} holds no private key in PEM that can be loaded", path, "no-key")
         if not chain:
-            raise _Disabled(f"{path} holds no certificate in PEM")
+            raise _Disabled(f"{path} holds no certificate in PEM", path, "no-certificate")
         self.context.use_all(key, chain)
 
     def pair(self, path: str, key_path: str) -> None:
         """A certificate with its chain, and a key, from a file each."""
         pem = self._open(path)
         if pem is None:
-            raise _Disabled(f"{path} is absent")
+            raise _Disabled(f"{path} is absent", path, "absent")
         chain: list[_Certificate] = []
         for block in self._blocks(pem, path):
             # The form with trust settings of OpenSSL's own is good for a leaf only.
             if block.name in _CERTIFICATES or (not chain and block.name == b"TRUSTED CERTIFICATE"):
                 if block.header:
-                    raise _Disabled(f"{path} holds a certificate with a header of its own, which OpenSSL does not read")
+                    words = f"{path} holds a certificate with a header of its own, which OpenSSL does not read"
+                    raise _Disabled(words, path)
                 chain.append(_certificate_of(block, path, excess=bool(chain) or _trust_settings(block.data)))
         if not chain:
-            raise _Disabled(f"{path} holds no certificate in PEM")
+            raise _Disabled(f"{path} holds no certificate in PEM", path, "no-certificate")
         self.context.use_certificate(chain)
         pem = self._open(key_path)
         if pem is None:
-            raise _Disabled(f"{key_path} is absent" if key_path else f"no key file is named for {path}")
+            words = f"{key_path} is absent" if key_path else f"no key file is named for {path}"
+            raise _Disabled(words, key_path, "absent")
         if not self.context.use_key(self._search(pem, key_path)):
-            raise _Disabled(f"the key of {key_path} does not belong to the certificate of {path}")
+            words = f"the key of {key_path} does not belong to the certificate of {path}"
+            raise _Disabled(words, key_path, "mismatch")
 
     def _blocks(self, pem: _Pem, path: str) -> Iterator[_Block]:
         """All that a file holds. Damage anywhere turns TLS off."""
@@ -223,7 +245,7 @@ class _Loader:
             while (block := pem.block()) is not None:
                 yield block
         except _Damaged as error:
-            raise _Disabled(f"{path} {error}") from None
+            raise _Disabled(f"{path} {error}", path) from None
 
     def _private(self, block: _Block, path: str) -> _Private:
         """A key that Postfix reads itself. It does not look at a header, and takes what is encrypted for damage."""
@@ -231,25 +253,26 @@ class _Loader:
             return _private(block, path, self._openssl, excess=False)
         except _Damaged as error:
             encrypted = b"ENCRYPTED" in block.header
-            raise _Disabled(f"{path} {_ENCRYPTED if encrypted else error}") from None
+            words = f"{path} {_ENCRYPTED if encrypted else error}"
+            raise _Disabled(words, path, "encrypted" if encrypted else "damaged") from None
 
     def _search(self, pem: _Pem, path: str) -> _Private:
         """The first key of a file. OpenSSL 3 goes on where it finds one that it cannot read."""
         patient = self._openssl >= READS_OVER_DAMAGE
-        trouble = "holds no private key in PEM"
+        trouble = nothing = "holds no private key in PEM"
         while True:
             try:
                 block = pem.block()
                 if block is None:
-                    raise _Disabled(f"{path} {trouble}")
+                    raise _Disabled(f"{path} {trouble}", path, "no-key" if trouble == nothing else "damaged")
                 if block.name in _KEYS or block.name == b"ENCRYPTED PRIVATE KEY":
                     if block.header or block.name not in _KEYS:
-                        raise _Disabled(f"{path} {_ENCRYPTED}")
+                        raise _Disabled(f"{path} {_ENCRYPTED}", path, "encrypted")
                     return _private(block, path, self._openssl, excess=True)
             except _Damaged as error:
                 trouble = str(error)
                 if not patient:
-                    raise _Disabled(f"{path} {trouble}") from None
+                    raise _Disabled(f"{path} {trouble}", path) from None
 
 
 # --- the slots of a context ------------------------------------------------------------------------------------------
@@ -275,16 +298,19 @@ class _Context:
     def _usable(self, certificate: _Certificate) -> _Public:
         public = certificate.public
         if not public.algorithm or (public.algorithm.startswith("mldsa") and self._openssl < POST_QUANTUM):
-            raise _Disabled(f"{certificate.file} holds a certificate whose key no TLS server can use")
+            words = f"{certificate.file} holds a certificate whose key no TLS server can use"
+            raise _Disabled(words, certificate.file, "unusable")
         return public
 
     def use_all(self, key: _Private, chain: list[_Certificate]) -> None:
         """Key and chain together, where neither may replace anything."""
         public = self._usable(chain[0])
         if key.public != public.identity:
-            raise _Disabled(f"the key of {key.file} does not belong to the certificate of {chain[0].file}")
+            words = f"the key of {key.file} does not belong to the certificate of {chain[0].file}"
+            raise _Disabled(words, key.file, "mismatch")
         if public.algorithm in self._slots:
-            raise _Disabled(f"{chain[0].file} holds a second certificate with a key of type {public.algorithm}")
+            words = f"{chain[0].file} holds a second certificate with a key of type {public.algorithm}"
+            raise _Disabled(words, chain[0].file, "second")
         slot = self._slots[public.algorithm] = _Slot()
         slot.key, slot.chain = key, list(chain)
 
@@ -363,6 +389,7 @@ def _identity(chain: list[_Certificate], key: _Private) -> Identity:
         lifetime_days=-(-(leaf.not_after - leaf.not_before) // DAY),
         subject_only_cn=not leaf.alternative and bool(leaf.common_name),
         unfit=leaf.unfit,
+        spki_sha256=digest(leaf.spki),
     )
 
 
@@ -584,6 +611,7 @@ class _Certificate(NamedTuple):
     alternative: bool
     names: tuple[str, ...]
     unfit: tuple[str, ...]
+    spki: bytes
 
 
 _ALGORITHMS = {
@@ -634,7 +662,7 @@ def _certificate_of(block: _Block, path: str, *, excess: bool) -> _Certificate:
     try:
         return _certificate(block.data, path, excess=excess)
     except _Damaged:
-        raise _Disabled(f"{path} holds a certificate that is damaged") from None
+        raise _Disabled(f"{path} holds a certificate that is damaged", path) from None
 
 
 def _trust_settings(data: bytes) -> bool:
@@ -662,7 +690,8 @@ def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:
     validity = body.take(_SEQUENCE)
     begins, ends = (_time(validity) for _ in range(2))
     subject, common_name = _name(body.take(_SEQUENCE))
-    public = _public(body.whole(_SEQUENCE))
+    spki = body.whole(_SEQUENCE)
+    public = _public(spki)
     body.optional(0x81)
     body.optional(0x82)
     extensions: dict[str, bytes] = {}
@@ -684,7 +713,7 @@ def _certificate(data: bytes, path: str, *, excess: bool) -> _Certificate:
     alternative = extensions.get("2.5.29.17")
     return _Certificate(
         path, issuer, subject, common_name, begins, ends, public, hashed, alternative is not None,
-        _alternative(alternative) if alternative is not None else (), _unfit(extensions),
+        _alternative(alternative) if alternative is not None else (), _unfit(extensions), spki,
     )  # fmt: skip
 
 

@@ -31,8 +31,8 @@ Wrong:
     [submissions]
     [sasl]
     backend = "saslauthd"
-    [postfix.master.submission.options]
-    smtpd_tls_mandatory_protocols = ">=TLSv1"
+    [postfix.master.mx.options]
+    smtpd_sasl_auth_enable = true
 
 Right:
 
@@ -126,13 +126,15 @@ def _weaker(name: str, subject: Subject, endpoint: Endpoint, scope: Scope) -> tu
             if general == "may" and own != "may" and endpoint.port in (25, 465, 587):
                 return "no TLS is offered here", Severity.ERROR
         case "smtpd_tls_mandatory_protocols" | "smtpd_tls_protocols":
-            if (not subject.is_policy or not endpoint.encrypts) and not endpoint.mandatory:
-                return None
-            if endpoint.mandatory == (name == "smtpd_tls_mandatory_protocols"):
+            # On port 25 it is no fault to take what others have; a policy has said what it wants.
+            used = name == ("smtpd_tls_mandatory_protocols" if endpoint.mandatory else "smtpd_tls_protocols")
+            if used and endpoint.encrypts and (endpoint.mandatory or subject.is_policy):
                 mine, theirs = (protocols(each, scope.postfix) for each in (scope.text(name), subject.main.text(name)))
-                more = [each for each in mine.versions if each not in theirs.versions and each in endpoint.protocols]
+                more = [each for each in mine.versions if each not in theirs.versions]
+                if not subject.is_policy:
+                    more = [each for each in more if each in endpoint.protocols]
                 if theirs.unknown is None and theirs.versions and more:
-                    return f"{' and '.join(more)} can be had here", Severity.WARNING
+                    return f"{' and '.join(more)} {'is' if len(more) == 1 else 'are'} allowed here", Severity.WARNING
         case "smtpd_sasl_security_options" | "smtpd_sasl_tls_security_options" if subject.is_policy:
             lost = [each for each in listed(general) if each not in listed(own)]
             if lost and (endpoint.auth_before_tls or endpoint.auth_after_tls):

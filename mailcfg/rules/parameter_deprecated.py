@@ -1,7 +1,8 @@
 """A parameter is set that is on its way out, or gone.
 
 What it does: looks for names that Postfix calls deprecated in the version in question, that it ignores, or that it does
-not have any more. Those of DH parameters are a rule of their own. A policy is told by the compiler.
+not have any more. It is a note where the value is the default. Those of DH parameters are a rule of their own. A policy
+is told by the compiler.
 
 Why it is bad: they disappear with an update, and then what they did is gone without a word; some have no effect
 already.
@@ -56,12 +57,13 @@ def check(subject: Subject) -> Iterator[Said]:
     if subject.files is None:
         return
     old = _old(subject.postfix)
-    for service, name, _, origin in subject.assigned():
+    for service, name, value, origin in subject.assigned():
         words = old.get(name)
         if words is None:
             continue
         parameter = catalogue().get(name)
         instead = parameter.replacement if parameter else ""
+        idle = parameter is not None and value == (parameter.default_in(subject.postfix) or "")
         yield Said(
             f"{name} is {words}",
             "it has no effect" if words.startswith("gone") else "a later Postfix will ignore it in silence",
@@ -69,7 +71,8 @@ def check(subject: Subject) -> Iterator[Said]:
             name,
             service,
             policy=f"{instead} instead" if instead else "remove it",
-            main=_mending(instead),
+            main="remove it: it is set to its default" if idle else _mending(instead),
+            severity=Severity.INFO if idle else None,
         )
 
 

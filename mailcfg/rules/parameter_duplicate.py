@@ -71,12 +71,12 @@ def _repeated(entries: Sequence[Entry | Override], path: str, service: str) -> I
         where = f"{', '.join(lines[:-1])} and {lines[-1]}"
         who = f" for {service}" if service else ""
         yield Said(
-            f"{name} is set in the lines {where}{who}, {'each time to the same' if same else 'to different values'}",
+            f"{name} is set in lines {where}{who}, {'each time to the same' if same else 'to different values'}",
             "a change of any but the last has no effect" if same else f"line {lines[-1]} holds, the others do not",
             Origin(path, several[-1].line, 1, ""),
             name,
             service,
             policy=f"one {name} in [postfix.{'master' if service else 'main'}]",
-            main=f"keep one of them: mailcfg cannot tell which was meant; line {lines[-1]} is what holds today",
+            main=f"keep one of them; line {lines[-1]} is what holds today",
             severity=Severity.INFO if same else SEVERITY,
         )

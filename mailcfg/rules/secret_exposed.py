@@ -60,7 +60,14 @@ _INSIDE = re.compile(r"(?:^|[\s,])(?:proxy:)?(?:inline:\s*\{[^}]*[^\s{}]|static:
 _FILE = re.compile(r"(?:^|[\s,{])(?:proxy:)?(hash|btree|lmdb|cdb|dbm|sdbm|texthash|regexp|pcre|cidr):(/[^\s,{}$]+)")
 _CLIENT = re.compile(r"(?:^|[\s,{])(?:proxy:)?(?:ldap|mysql|pgsql|mongodb):(/[^\s,{}$]+)")
 _SETTING = re.compile(r"^(?:password|bind_pw)[ \t]*=[ \t]*[^\s$]", re.MULTILINE)
-_ENDINGS = {"hash": (".db",), "btree": (".db",), "lmdb": (".lmdb",), "cdb": (".cdb",), "dbm": (".pag",), "sdbm": (".pag",)}
+_ENDINGS = {
+    "hash": (".db",),
+    "btree": (".db",),
+    "lmdb": (".lmdb",),
+    "cdb": (".cdb",),
+    "dbm": (".pag",),
+    "sdbm": (".pag",),
+}
 """What postmap puts behind the name of a table (DATABASE_README)."""
 
 
@@ -68,25 +75,37 @@ def check(subject: Subject) -> Iterator[Said]:
     """Look at what is set, and at the files it names."""
     looked: set[str] = set()
     for service, name, value, origin in subject.assigned():
+        if not value:
+            continue
+        if "pass" in name or name.endswith("_bind_pw"):
+            tables = name.endswith("_sasl_password_maps")
+            if _INSIDE.search(value) if tables else "$" not in value and _PASSWORD.search(name):
+                if _open(subject, origin):
+                    yield _inside(name, service, origin, subject)
         if ":" not in value:
-            if value and "$" not in value and _PASSWORD.search(name):
-                yield _inside(name, service, origin, subject)
-        elif name.endswith("_sasl_password_maps"):
-            if _INSIDE.search(value):
-                yield _inside(name, service, origin, subject)
+            continue
+        if name.endswith("_sasl_password_maps"):
             for kind, path in _FILE.findall(value):
                 for each in (path, *(path + ending for ending in _ENDINGS.get(kind, ()))):
                     if each not in looked and readable_by_all(subject, each):
                         yield _file(each, name, service, origin)
                     looked.add(each)
-        elif _PASSWORD.search(name) and "$" not in value:
-            yield _inside(name, service, origin, subject)
-        if not subject.is_policy and "sql:/" in value or "ldap:/" in value or "mongodb:/" in value:
+        if "sql:/" in value or "ldap:/" in value or "mongodb:/" in value:
             for path in _CLIENT.findall(value):
-                if path not in looked and _SETTING.search(subject.around.text(path) or ""):
-                    if readable_by_all(subject, path):
-                        yield _file(path, name, service, origin)
+                if path not in looked and readable_by_all(subject, path) and _names_one(subject, path):
+                    yield _file(path, name, service, origin)
                 looked.add(path)
+
+
+def _open(subject: Subject, origin: Origin) -> bool:
+    """Whether the file that a setting stands in is open to everybody, as Postfix wants it."""
+    found = subject.around.status(origin.file) if origin.file.startswith("/") else None
+    return found is None or bool(found.mode & 0o004)
+
+
+def _names_one(subject: Subject, path: str) -> bool:
+    """Whether the settings of a table's client hold a password."""
+    return _SETTING.search(subject.around.text(path) or "") is not None
 
 
 def readable_by_all(subject: Subject, path: str) -> bool:
@@ -110,7 +129,7 @@ def _inside(name: str, service: str, origin: Origin, subject: Subject) -> Said:
         origin,
         name,
         service,
-        policy="[relay] with password_file, or a table in a file of its own",
+        policy="relay.credentials names a file that exists on the host alone",
         main="a table in a file that root alone can read, and its name here; then another password",
     )
 

@@ -308,8 +308,8 @@ def _daemons() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def ports(count: int) -> Iterator[list[int]]:
-    """Ports that are ours for a while. They are not of the range that the system, and the other tests, take theirs from:
-    two Postfixes that listen on one port would share its clients, since both set SO_REUSEPORT.
+    """Ports that are ours for a while, from below the range that the system gives other tests theirs from: two servers
+    that listen on one port would share its clients, since both set SO_REUSEPORT.
     """
     with ExitStack() as held:
         found: list[int] = []

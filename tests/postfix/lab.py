@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pty
+import random
 import shutil
 import signal
 import socket
@@ -69,15 +70,23 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 _given: set[int] = set()
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that the system gives to clients: one of them would be taken by a connection that goes out meanwhile."""
+
+
 def free_port() -> int:
     """A random port of loopback that nobody listens on, never the same twice."""
     while True:
+        port = random.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _given:
-            _given.add(port)
-            return port
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def run(*command: str | Path, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
