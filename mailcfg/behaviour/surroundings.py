@@ -66,7 +66,7 @@ class Surroundings(Protocol):
         """The SASL mechanisms that are installed, in capitals."""
 
     def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
-        """Whether there is a socket for smtpd to ask Dovecot at. It stands in the queue directory, in a chroot or not."""
+        """Whether there is a socket for smtpd to ask Dovecot at; smtpd stands in the queue directory, chroot or not."""
 
     def dovecot(self, path: str) -> tuple[str, ...] | None:
         """The mechanisms of the Dovecot behind a socket; None where that cannot be told."""

@@ -450,9 +450,6 @@ class _Server:
             need = max(need, 3) if proof in _SINCE_TLS12 else need
             suites.setdefault(proof, []).append((suite.name, need))
             lowest[proof] = min(lowest.get(proof, 9), need)
-        modern = groups_for_tls13(
-            scope.text("tls_eecdh_auto_curves"), scope.text("tls_ffdhe_auto_groups"), scope.postfix
-        )
         versions = tuple(
             version
             for version in listed_versions
