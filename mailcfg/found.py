@@ -46,7 +46,7 @@ class Found:
         self._services = {each.id for each in services}
         self._whole = live.master is not None
         self._loaded: dict[object, Loaded] = {}
-        self._plugins: tuple[str, ...] | None = None
+        self._plugins: frozenset[str] | None = None
         self._user: tuple[int, frozenset[int]] | bool | None = False
 
     # --- certificates ------------------------------------------------------------------------------------------------
@@ -70,9 +70,7 @@ class Found:
             Shown(each.key_type, each.names, each.file, modern_only="digitalSignature" in each.unfit)
             for each in found.identities
         )
-        return Loaded(
-            shown, found.disabled, found.unknown, found.problems, found.identities, found.fault, found.file
-        )
+        return Loaded(shown, found.disabled, found.unknown, found.problems, found.identities, found.fault, found.file)
 
     def _bytes(self, path: str) -> bytes | None:
         found = self._door.look(path)
@@ -117,18 +115,23 @@ class Found:
 
     def plugins(self) -> tuple[str, ...]:
         """The mechanisms of the plugins that lie where libsasl looks; what every package brings, where none do."""
+        known = mechanisms()
+        found = [name for file, names in known.plugins.items() if file in self._plugin_files() for name in names]
+        return tuple(found) or known.packaged
+
+    def databases(self) -> tuple[str, ...]:
+        """The auxprop plugins that lie where libsasl looks; all, where there are none to look at."""
+        known = mechanisms()
+        files = self._plugin_files()
+        return tuple(name for file, name in known.auxprops.items() if file in files or not files)
+
+    def _plugin_files(self) -> frozenset[str]:
+        """Names of the plugins of libsasl that are there."""
         if self._plugins is None:
             known = mechanisms()
-            found: list[str] = []
-            for directory in known.directories:
-                if self._status(directory) is None:
-                    continue
-                for file, names in known.plugins.items():
-                    if self._exists(f"{directory}/{file}"):
-                        found += names
-                if found:
-                    break
-            self._plugins = tuple(found) or known.packaged
+            directory = next((each for each in known.directories if self._status(each) is not None), "")
+            files = (*known.plugins, *known.auxprops) if directory else ()
+            self._plugins = frozenset(file for file in files if self._exists(f"{directory}/{file}"))
         return self._plugins
 
     def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:

@@ -21,9 +21,6 @@ OPTIONS = ("noplaintext", "noactive", "nodictionary", "noanonymous", "forward_se
 FILTER_SINCE = (3, 6)
 """The Postfix series with smtpd_sasl_mechanism_filter (postconf(5))."""
 
-VERIFIERS = ("auxprop", "saslauthd", "authdaemond", "pwcheck", "alwaystrue")
-"""Words of pwcheck_method (libsasl's lib/checkpw.c). The last three are not compiled in everywhere."""
-
 SASLDB = "/etc/sasldb2"
 """What libsasl's sasldb plugin opens when smtpd.conf names no file."""
 
@@ -231,7 +228,7 @@ class _Judge:
     def prospect(self, name: str) -> Mechanism:
         needs = mechanisms().known.get(name, UNKNOWN).needs
         if needs == "nothing":
-            return Mechanism(name, True, "anybody succeeds")
+            return self.anybody(name)
         if needs == "other":
             return Mechanism(name, None, "it needs what no file here tells")
         if self.conf.unknown:
@@ -243,6 +240,13 @@ class _Judge:
         if self._password is None:
             self._password = self.password()
         return Mechanism(name, self._password.ok, self._password.why)
+
+    def anybody(self, name: str) -> Mechanism:
+        """A mechanism that asks for nothing: libsasl looks its user up all the same, and fails without a plugin."""
+        words = self.setting("auxprop_plugin").lower().split()
+        if words and not set(words) & set(self.around.databases()):
+            return Mechanism(name, False, f"libsasl has no auxprop plugin {' or '.join(words)}")
+        return Mechanism(name, True, "anybody succeeds")
 
     def password(self) -> Reach:
         """Whether anything that pwcheck_method names can check a password: libsasl asks one after the other."""
@@ -258,7 +262,7 @@ class _Judge:
                     if self._secret is None:
                         self._secret = self.database()
                     answers.append(self._secret)
-                case "authdaemond" | "pwcheck" | "alwaystrue":
+                case "authdaemond" | "pwcheck" | "alwaystrue" | "auxprop-hashed":
                     answers.append(Reach(None, f"whether libsasl was built with {word}"))
                 case _:
                     answers.append(Reach(False, f"libsasl has no password verifier {word!r}"))
@@ -268,8 +272,11 @@ class _Judge:
         """Whether a database of passwords can be read: the plugins that auxprop_plugin names, or all that there are."""
         words = self.setting("auxprop_plugin").split()
         answers: list[Reach] = []
-        for word in words or ("sasldb",):
+        installed = self.around.databases()
+        for word in words or installed:
             match word.lower():
+                case name if name not in installed:
+                    answers.append(Reach(False, f"libsasl has no auxprop plugin {word!r}"))
                 case "sasldb":
                     answers.append(self.around.sasldb(self.setting("sasldb_path") or SASLDB, chroot=self.chroot))
                 case "sql" | "ldapdb":

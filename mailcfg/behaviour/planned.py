@@ -50,6 +50,10 @@ class Planned:
         """What the packages bring that the policy's steps install."""
         return mechanisms().packaged
 
+    def databases(self) -> tuple[str, ...]:
+        """The steps install the one that the policy needs."""
+        return tuple(mechanisms().auxprops.values())
+
     def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
         """The policy has Dovecot open it."""
         return FINE

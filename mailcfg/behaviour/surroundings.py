@@ -65,6 +65,9 @@ class Surroundings(Protocol):
     def plugins(self) -> tuple[str, ...]:
         """The SASL mechanisms that are installed, in capitals."""
 
+    def databases(self) -> tuple[str, ...]:
+        """The auxprop plugins that are installed: `sasldb`, `sql`, `ldapdb`."""
+
     def dovecot_socket(self, path: str, *, queue: str, chroot: str) -> Reach:
         """Whether there is a socket for smtpd to ask Dovecot at; smtpd stands in the queue directory, chroot or not."""
 

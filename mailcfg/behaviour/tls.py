@@ -15,7 +15,7 @@ from mailcfg.behaviour.model import Reason, Shown
 from mailcfg.behaviour.protocols import protocols
 from mailcfg.behaviour.surroundings import Surroundings
 from mailcfg.behaviour.words import ciphers, listed
-from mailcfg.facts.guidelines import OPENSSL_NEEDED
+from mailcfg.facts.guidelines import HYBRID_GROUPS_SINCE, OPENSSL_NEEDED
 from mailcfg.facts.version import Version
 
 LEVELS = ("none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify", "secure")
@@ -97,6 +97,10 @@ GROUPS = frozenset(
 MODERN_GROUPS = frozenset(["prime256v1", "secp384r1", "secp521r1", "x25519", "x448"])
 """Those that TLS 1.3 can use; a name with MLKEM or ffdhe can too."""
 
+WITH_HYBRIDS = Version(3, 5)
+WITH_FINITE_FIELDS = Version(3, 0)
+"""The OpenSSL from which a name with MLKEM, or one with ffdhe, is a group (its CHANGES file)."""
+
 GROUPS_IN_ONE_LIST_SINCE = (3, 8)
 """The Postfix series that hands curves and finite fields to OpenSSL together, each once (RELEASE_NOTES-3.8)."""
 
@@ -109,7 +113,7 @@ class Groups(NamedTuple):
 
 
 @cache
-def groups(curves: str, finite: str, postfix: Version) -> Groups:
+def groups(curves: str, finite: str, postfix: Version, openssl: Version) -> Groups:
     """What tls_eecdh_auto_curves and tls_ffdhe_auto_groups leave. A list in which nothing is known counts as none, and
     before Postfix 3.8 so does one that repeats itself (measured): OpenSSL's own holds then.
     """
@@ -117,7 +121,13 @@ def groups(curves: str, finite: str, postfix: Version) -> Groups:
     together = postfix.series >= GROUPS_IN_ONE_LIST_SINCE
     if together:
         names += [word.lower() for word in listed(finite.replace(":", " "))]
-    known = [name for name in names if name in GROUPS or "mlkem" in name or name.startswith("ffdhe")]
+    hybrid = openssl >= WITH_HYBRIDS and postfix.series >= HYBRID_GROUPS_SINCE
+    fields = openssl >= WITH_FINITE_FIELDS
+    known = [
+        name
+        for name in names
+        if name in GROUPS or (hybrid and "mlkem" in name) or (fields and name.startswith("ffdhe"))
+    ]
     if not known or (not together and len(set(known)) < len(known)):
         return Groups(True, True)
     modern = any(name in MODERN_GROUPS or "mlkem" in name or name.startswith("ffdhe") for name in known)
@@ -439,7 +449,9 @@ class _Server:
         everyone = [each for each in strong if not each.sni]
         kinds = frozenset(before_tls13(each) for each in everyone)
         modern_key = any(in_tls13(each) for each in everyone)
-        exchange = groups(scope.text("tls_eecdh_auto_curves"), scope.text("tls_ffdhe_auto_groups"), scope.postfix)
+        exchange = groups(
+            scope.text("tls_eecdh_auto_curves"), scope.text("tls_ffdhe_auto_groups"), scope.postfix, self.openssl
+        )
         suites: dict[str, list[tuple[str, int]]] = {}
         lowest: dict[str, int] = {}
         for suite in found.suites:

@@ -21,12 +21,13 @@ class MechanismFacts(NamedTuple):
 
 
 class Mechanisms(NamedTuple):
-    """All that is known of them. `plugins`: mechanisms by file name; `directories`: where those files lie; `packaged`:
+    """All that is known of them. `plugins`: mechanisms by file name; `auxprops`: databases of passwords by theirs; `directories`: where those files lie; `packaged`:
     what a machine is taken to have that cannot be asked.
     """
 
     known: dict[str, MechanismFacts]
     plugins: dict[str, tuple[str, ...]]
+    auxprops: dict[str, str]
     directories: tuple[str, ...]
     packaged: tuple[str, ...]
 
@@ -45,6 +46,7 @@ def mechanisms() -> Mechanisms:
             for name, row in data["mechanisms"].items()
         },
         {file: tuple(names) for file, names in data["plugins"].items()},
+        data["auxprops"],
         tuple(data["directories"]["paths"]),
         tuple(data["packaged"]["mechanisms"]),
     )
