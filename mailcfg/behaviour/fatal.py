@@ -20,8 +20,8 @@ def _table(postfix: Version, tls: bool) -> dict[str, str]:
     """By name, what a parameter must be: `bool`, `integer`, `time`, or `something`. `tls`: those that are read only
     when TLS is used. Measured, see facts/fatal.json.
     """
-    measured = json.loads(resources.fact("fatal.json"))["smtpd"]
-    rows = measured["tls"] if tls else measured
+    data = json.loads(resources.fact("fatal.json"))
+    rows = data["smtpd"]["tls"] if tls else data["smtpd"]
     known = catalogue()
     there = known.known_to(postfix)
     found: dict[str, str] = {}
@@ -30,11 +30,17 @@ def _table(postfix: Version, tls: bool) -> dict[str, str]:
         if parameter and there[name] and parameter.kind in ("bool", "integer", "time"):
             found[name] = parameter.kind
     for name in rows["nonempty"]:
-        parameter = known.get(name)
-        # A default that is empty is no reason to die: newer versions allow it.
-        if there[name] and parameter and parameter.default_in(postfix):
+        if there[name] and _counts(data["changes"].get(name, {}), postfix):
             found.setdefault(name, "something")
     return found
+
+
+def _counts(change: dict[str, str], postfix: Version) -> bool:
+    """Whether one counts for that version."""
+    since, until = change.get("since"), change.get("until")
+    return (since is None or Version.parse(since).series <= postfix.series) and (
+        until is None or postfix.series < Version.parse(until).series
+    )
 
 
 def flaw(scope: Scope, *, tls: bool = False) -> Reason | None:

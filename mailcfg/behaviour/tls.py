@@ -54,6 +54,7 @@ DIGESTS = frozenset(
 _MINIMUM_BITS = (0, 80, 112, 128, 192, 256)
 _RSA_BITS = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
 _MODERN = ("TLSv1.2", "TLSv1.3")
+_HIGHEST_LEVEL = {"TLSv1": 2, "TLSv1.1": 3}
 _PROOFS = {"RSA": ("rsa", "rsapss"), "ECDSA": ("ecdsa", "ed25519", "ed448"), "DSS": ("dsa",), "DSA": ("dsa",)}
 _SINCE_TLS12 = ("rsapss", "ed25519", "ed448")
 _RSA_PSS_BITS = 528
@@ -117,10 +118,16 @@ def groups(curves: str, finite: str, postfix: Version, openssl: Version) -> Grou
     """What tls_eecdh_auto_curves and tls_ffdhe_auto_groups leave. A list in which nothing is known counts as none, and
     before Postfix 3.8 so does one that repeats itself (measured): OpenSSL's own holds then.
     """
-    names = [CURVES.get(word.lower(), word.lower()) for word in listed(curves.replace(":", " "))]
+    words = ciphers(curves)
     together = postfix.series >= GROUPS_IN_ONE_LIST_SINCE
     if together:
-        names += [word.lower() for word in listed(finite.replace(":", " "))]
+        words += ciphers(finite)
+    if openssl >= WITH_HYBRIDS and together:
+        # A list in the syntax of OpenSSL 3.5: `?` for a group that may be unknown, and DEFAULT.
+        words = [word.lstrip("?*") for word in words]
+        if "DEFAULT" in words:
+            return Groups(True, True)
+    names = [CURVES.get(word.lower(), word.lower()) for word in words]
     hybrid = openssl >= WITH_HYBRIDS and postfix.series >= HYBRID_GROUPS_SINCE
     fields = openssl >= WITH_FINITE_FIELDS
     known = [
@@ -478,9 +485,16 @@ class _Server:
         """Whether a client that speaks this version alone, and every cipher, completes a handshake."""
         if version == "TLSv1.3":
             return modern
-        if level > 0 and version not in _MODERN and self.openssl >= Version(3, 0):
+        if version in _MODERN:
+            return any(need <= _NUMBERS[version] for need in lowest.values())
+        if level > 0 and self.openssl >= Version(3, 0):
             return False
-        return any(need <= _NUMBERS[version] for need in lowest.values())
+        # OpenSSL 1.1.1 still has them at the lower levels, but from 2 on no signature with SHA-1 except by RSA.
+        if level > _HIGHEST_LEVEL.get(version, 1):
+            return False
+        return any(
+            need <= _NUMBERS[version] and (level < 2 or proof not in ("ecdsa", "dsa")) for proof, need in lowest.items()
+        )
 
     def nothing_in_common(self, listed_versions: tuple[str, ...], kinds: frozenset[str]) -> str:
         if not [each for each in listed_versions if each in spoken(self.openssl)]:

@@ -39,8 +39,8 @@ class Identity(NamedTuple):
     smtpd_tls_CApath); `chain_problem`, in words: "leaf only", "issuer missing", "wrong order", "holds what is not part
     of it", "includes root" (which is harmless). `signature_hash` is empty where the signature has none of its own
     (Ed25519). `unfit` names what the certificate forbids and a server does with it: `digitalSignature` (an ECDSA key
-    without it is never used up to TLS 1.2), `serverAuth`. `spki_sha256` is the digest of the public key that a TLSA record
-    of the form 3 1 1 holds (RFC 6698), in hexadecimal.
+    without it is never used up to TLS 1.2), `serverAuth`. `spki_sha256` is the digest of the public key as a TLSA
+    record of the form 3 1 1 holds it (RFC 6698), in hexadecimal.
     """
 
     key_type: str

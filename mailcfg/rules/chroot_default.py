@@ -61,7 +61,7 @@ def check(subject: Subject) -> Iterator[Said]:
     rest = f", and so it does for {', '.join(each.id for each in meant[1:])}" if meant[1:] else ""
     yield Said(
         f"the dash in the chroot column of {meant[0].id} means y here{rest}",
-        f"{'they run' if rest else 'it runs'} inside the queue directory, where files and sockets of the host are absent",
+        f"{'they run' if rest else 'it runs'} inside the queue directory, without the host's files and sockets",
         meant[0].origin,
         "compatibility_level",
         meant[0].id,

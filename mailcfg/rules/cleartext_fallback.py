@@ -26,7 +26,7 @@ Wrong:
     platform = "debian-12"
 
     [tls]
-    guideline = "mozilla-6.0-modern"
+    guideline = "custom"
 
     [outbound]
     tls = "opportunistic"

@@ -27,7 +27,7 @@ Wrong:
 
     [mx]
 
-    [postfix.main]
+    [postfix.master."smtp/inet".options]
     smtpd_tls_protocols = ">=TLSv1.1"
 
 Right:

@@ -96,7 +96,7 @@ def check(subject: Subject) -> Iterator[Said]:
                 own.origin,
                 name,
                 endpoint.service,
-                policy=f"remove {name} from [postfix.master], or change {general.origin.key or 'the table it is about'}",
+                policy=f"remove {name} from [postfix.master], or change {general.origin.key or 'its table'}",
                 main=f"remove -o {name} from {endpoint.service}",
                 severity=SEVERITY if subject.is_policy else severity,
             )

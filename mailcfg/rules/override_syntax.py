@@ -3,8 +3,8 @@
 What it does: looks for options of services that their daemon dies of, such as `-o name = value` with blanks, and for
 values that end at a blank because they are not in braces, so that what follows is no part of them.
 
-Why it is bad: `postfix check` and `postfix start` say nothing. The daemon dies whenever it is started, so that a port is
-open and nobody answers, or a list of restrictions lacks its end.
+Why it is bad: `postfix check` and `postfix start` say nothing. The daemon dies whenever it is started, so that a port
+is open and nobody answers, or a list of restrictions lacks its end.
 
 Wrong:
 

@@ -79,9 +79,9 @@ def check(subject: Subject) -> Iterator[Said]:
             continue
         if "pass" in name or name.endswith("_bind_pw"):
             tables = name.endswith("_sasl_password_maps")
-            if _INSIDE.search(value) if tables else "$" not in value and _PASSWORD.search(name):
-                if _open(subject, origin):
-                    yield _inside(name, service, origin, subject)
+            found = _INSIDE.search(value) if tables else "$" not in value and _PASSWORD.search(name)
+            if found and _open(subject, origin):
+                yield _inside(name, service, origin, subject)
         if ":" not in value:
             continue
         if name.endswith("_sasl_password_maps"):

@@ -28,7 +28,7 @@ Wrong:
     platform = "debian-12"
 
     [tls]
-    guideline = "mozilla-6.0-intermediate"
+    guideline = "custom"
 
     [certificates.mail]
 
@@ -62,6 +62,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from mailcfg.behaviour.effective import Scope, default
@@ -201,7 +202,7 @@ def _ways(subject: Subject) -> Iterator[Use]:
 
 
 def _kinds(hop: Hop, scope: Scope, side: str) -> tuple[bool, ...]:
-    """Which sets of parameters a level uses. Source: src/smtp/smtp_tls_policy.c, policy_create() and dane_incompat()."""
+    """Which sets of parameters a level uses. Source: src/smtp/smtp_tls_policy.c, policy_create(), dane_incompat()."""
     if hop.level == "may":
         return (False,)
     if hop.level == "dane":
@@ -282,7 +283,7 @@ def offered(use: Use, postfix: Version, openssl: Version) -> tuple[str, ...]:
 
 def gap(versions: list[str]) -> int:
     """How many versions, oldest first, there are before one is left out between them."""
-    for place, (one, other) in enumerate(zip(versions, versions[1:], strict=False), 1):
+    for place, (one, other) in enumerate(pairwise(versions), 1):
         if PROTOCOLS.index(other) - PROTOCOLS.index(one) > 1:
             return place
     return len(versions)

@@ -150,6 +150,11 @@ class Handshake(NamedTuple):
     capabilities: tuple[int, list[str]] | None
 
 
+ATTEMPTS = 4
+PAUSE = 1.2
+"""How often a listener is tried again whose daemon was killed just now, and seconds between: master waits one."""
+
+
 class Listener:
     """One port, and how to begin there."""
 
@@ -171,13 +176,11 @@ class Listener:
         """A session inside TLS; None where STARTTLS is refused or the handshake fails."""
         session: Wire | None = None
         try:
-            session = Wire(self.port, implicit=how if self.implicit else None)
-            if not self.implicit:
-                session.capabilities()
-                if session.starttls(how) != 220:
-                    session.quit()
-                    session.sock.close()
-                    session = None
+            session = Wire(self.port, implicit=how) if self.implicit else self.begun()
+            if not self.implicit and session.starttls(how) != 220:
+                session.quit()
+                session.sock.close()
+                session = None
         except TimeoutError:
             raise
         except OSError as error:
@@ -199,6 +202,23 @@ class Listener:
                 self.greets = False
                 yield None
             session.quit()
+
+    def begun(self) -> Wire:
+        """A session that has come past EHLO in clear. Where an earlier one killed the daemon the next may find none."""
+        for left in range(ATTEMPTS, 0, -1):
+            session: Wire | None = None
+            try:
+                session = Wire(self.port)
+                session.capabilities()
+            except ConnectionError:
+                if session is not None:
+                    session.sock.close()
+                if left == 1:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                return session
+        raise AssertionError("unreachable")
 
     def handshake(self, how: ssl.SSLContext, *, go_on: bool = True) -> Handshake | None:
         """A session that sends EHLO inside TLS, or with `go_on` false closes there."""
