@@ -234,6 +234,19 @@ def allowed(suite: Suite, level: int) -> bool:
     return level < 3 or suite.forward_secret
 
 
+def below_the_gap(enabled: list[str]) -> str:
+    """What OpenSSL takes for the highest of the versions: of those that follow each other, the lowest row counts
+    (ssl_get_min_max_version). Empty for none.
+    """
+    numbers = {_NUMBERS[each]: each for each in enabled}
+    if not numbers:
+        return ""
+    top = min(numbers)
+    while top + 1 in numbers:
+        top += 1
+    return numbers[top]
+
+
 def strength(certificate: Shown) -> int:
     """The security of a key in bits, as OpenSSL counts it (BN_security_bits, EVP_PKEY_security_bits)."""
     kind, _, size = certificate.key_type.partition("-")
@@ -476,6 +489,16 @@ class _Server:
             and (exchange.modern or version != "TLSv1.3")
             and self.completes(version, lowest, level, modern=modern_key)
         )
+        enabled = [each for each in listed_versions if each in spoken(self.openssl) and self.permits(each, level)]
+        top = below_the_gap(enabled)
+        if top and top != "TLSv1.3" and all(_NUMBERS.get(suite.minimum, 0) > _NUMBERS[top] for suite in found.suites):
+            # What OpenSSL takes for the highest version must have a cipher, else it gives up (measured).
+            return (
+                (),
+                {},
+                f"with a gap in the versions OpenSSL wants a cipher suite of {top}, and the list has none",
+                (),
+            )
         highest = max((_NUMBERS[version] for version in versions if version != "TLSv1.3"), default=-1)
         used = {proof: tuple(name for name, need in some if need <= highest) for proof, some in suites.items()}
         fails = "" if versions else self.nothing_in_common(listed_versions, kinds)
@@ -485,16 +508,19 @@ class _Server:
         """Whether a client that speaks this version alone, and every cipher, completes a handshake."""
         if version == "TLSv1.3":
             return modern
-        if version in _MODERN:
-            return any(need <= _NUMBERS[version] for need in lowest.values())
-        if level > 0 and self.openssl >= Version(3, 0):
+        if not self.permits(version, level):
             return False
-        # OpenSSL 1.1.1 still has them at the lower levels, but from 2 on no signature with SHA-1 except by RSA.
-        if level > _HIGHEST_LEVEL.get(version, 1):
-            return False
+        # From level 2 on there is no signature with SHA-1 except by RSA.
+        unsigned = level >= 2 and version not in _MODERN
         return any(
-            need <= _NUMBERS[version] and (level < 2 or proof not in ("ecdsa", "dsa")) for proof, need in lowest.items()
+            need <= _NUMBERS[version] and not (unsigned and proof in ("ecdsa", "dsa")) for proof, need in lowest.items()
         )
+
+    def permits(self, version: str, level: int) -> bool:
+        """Whether OpenSSL's security level lets a version through: 1.1.1 still has the old ones at the lower levels."""
+        if version in _MODERN or level <= 0:
+            return True
+        return self.openssl < Version(3, 0) and level <= _HIGHEST_LEVEL.get(version, 1)
 
     def nothing_in_common(self, listed_versions: tuple[str, ...], kinds: frozenset[str]) -> str:
         if not [each for each in listed_versions if each in spoken(self.openssl)]:

@@ -65,6 +65,5 @@ def check(subject: Subject) -> Iterator[Said]:
         meant[0].origin,
         "compatibility_level",
         meant[0].id,
-        policy="none: a policy's listeners have the column written out",
         main="y or n in that column",
     )

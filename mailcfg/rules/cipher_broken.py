@@ -114,7 +114,12 @@ def broken(subject: Subject, use: Use) -> tuple[str, ...]:
         return ()
     if subject.openssl < MEASURED_FROM:
         return ()
-    return tuple(dict.fromkeys(each.broken for each in client_suites(subject, use) if each.broken))
+    return _broken(client_suites(subject, use)) if name else ()
+
+
+@cache
+def _broken(suites: tuple[Suite, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.broken for each in suites if each.broken))
 
 
 def kinds_in(endpoint: Endpoint, openssl: Version) -> tuple[str, ...]:
@@ -161,15 +166,20 @@ def excluded(use: Use) -> tuple[str, ...]:
     side = use.side
     entry = entry_of(use.hop, use.scope, side) if use.hop is not None else None
     if entry is not None and "exclude" in entry.attributes:
-        words = ciphers(entry.attributes["exclude"])
+        text = entry.attributes["exclude"]
     else:
-        words = ciphers(use.scope.text(f"{side}_tls_exclude_ciphers"))
+        text = use.scope.text(f"{side}_tls_exclude_ciphers")
         if use.mandatory:
-            words += ciphers(use.scope.text(f"{side}_tls_mandatory_exclude_ciphers"))
+            text += " " + use.scope.text(f"{side}_tls_mandatory_exclude_ciphers")
     if use.hop is not None and use.mandatory:
         # src/smtp/smtp_tls_policy.c, set_cipher_grade()
-        words.append("eNULL" if use.hop.level == "encrypt" else "aNULL")
-    return tuple(words)
+        text += " eNULL" if use.hop.level == "encrypt" else " aNULL"
+    return _words(text)
+
+
+@cache
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(ciphers(text))
 
 
 def client_suites(subject: Subject, use: Use) -> tuple[Suite, ...]:

@@ -73,6 +73,7 @@ from mailcfg.facts.guidelines import guideline
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipher_broken import deciding, judged
+from mailcfg.rules.cipher_static_rsa import assumed
 from mailcfg.rules.ssl_enabled import Use, grouped, place, together, uses
 
 SEVERITY = Severity.INFO
@@ -88,7 +89,7 @@ def check(subject: Subject) -> Iterator[Said]:
         held = deciding(first)
         yield Said(
             f"{together(some)} {'accept' if len(some) > 1 else 'accepts'} {len(weak)} suites of finite-field"
-            f" Diffie-Hellman or CBC, such as {weak[0]}",
+            f" Diffie-Hellman or CBC{assumed(subject, first)}, such as {weak[0]}",
             "sessions of clients that prefer these rest on weaker ground than they need to",
             place(subject, first, held),
             held.name,

@@ -39,7 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.protocols import protocols
+from mailcfg.behaviour.surroundings import Loaded
 from mailcfg.behaviour.tls import CHAIN_FILES_SINCE, cipher_list, spoken
 from mailcfg.behaviour.words import listed
 from mailcfg.problem import Severity
@@ -102,15 +104,19 @@ def _proof(kind: str) -> str:
 
 def _kinds(subject: Subject, use: Use) -> tuple[str, ...]:
     """The kinds of key that a listener has; none where they cannot be told."""
-    scope = use.scope
+    loaded = loaded_of(subject, use.scope)
+    if loaded is None or loaded.disabled or loaded.unknown:
+        return ()
+    return tuple(dict.fromkeys(each.algorithm for each in loaded.shown))
+
+
+def loaded_of(subject: Subject, scope: Scope) -> Loaded | None:
+    """What an smtpd has after it loaded its certificates; None where it names none, or `none`."""
     chain = tuple(listed(scope.text("smtpd_tls_chain_files"))) if scope.postfix.series >= CHAIN_FILES_SINCE else ()
     pairs = tuple((scope.text(one), scope.text(other)) for one, other in PAIRS if scope.text(one))
     if not chain and (not pairs or any(one.lower() == "none" for one, _ in pairs)):
-        return ()
-    loaded = subject.around.identities(chain, pairs)
-    if loaded.disabled or loaded.unknown:
-        return ()
-    return tuple(dict.fromkeys(each.algorithm for each in loaded.shown))
+        return None
+    return subject.around.identities(chain, pairs)
 
 
 def _deciding(use: Use) -> Held:

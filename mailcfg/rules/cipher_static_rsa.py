@@ -63,6 +63,7 @@ from collections.abc import Iterator
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipher_broken import deciding, judged
+from mailcfg.rules.cipher_key_mismatch import loaded_of
 from mailcfg.rules.ssl_enabled import Use, grouped, place, together, uses
 
 SEVERITY = Severity.WARNING
@@ -79,8 +80,8 @@ def check(subject: Subject) -> Iterator[Said]:
         own = "smtpd_tls_mandatory_exclude_ciphers"
         others = first.scope.text(own)
         yield Said(
-            f"{together(some)} {'accept' if len(some) > 1 else 'accepts'} {len(names)} suites without forward secrecy,"
-            f" such as {names[0]}",
+            f"{together(some)} {'accept' if len(some) > 1 else 'accepts'} {len(names)} suites without forward secrecy"
+            f"{assumed(subject, first)}, such as {names[0]}",
             "whoever gets the key one day reads every such session that was recorded",
             place(subject, first, held),
             held.name,
@@ -89,6 +90,12 @@ def check(subject: Subject) -> Iterator[Said]:
             main=f"{own} = {others}, kRSA" if others else f"{own} = aNULL, kRSA",
             severity=Severity.INFO if first.scope.value(held.name).origin.via else None,
         )
+
+
+def assumed(subject: Subject, use: Use) -> str:
+    """What to add where the key could not be read, and RSA is taken for granted."""
+    loaded = loaded_of(subject, use.scope)
+    return " with an RSA key" if loaded is not None and loaded.unknown else ""
 
 
 def _static(subject: Subject, use: Use) -> tuple[str, ...]:

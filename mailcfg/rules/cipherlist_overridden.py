@@ -43,7 +43,7 @@ from mailcfg.facts.guidelines import guideline, guideline_names
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipherlist_unused import selecting
-from mailcfg.rules.ssl_enabled import together
+from mailcfg.rules.ssl_enabled import assigned, together
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("postconf(5) tls_high_cipherlist", "postconf(5) tls_medium_cipherlist")
@@ -57,7 +57,7 @@ CUSTOM = "custom"
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look for a list of nobody's."""
-    for service, name, _, origin in subject.assigned():
+    for service, name, _, origin in assigned(subject):
         if name not in LISTS or origin.via not in ("", CUSTOM):
             continue
         some = [each for each in selecting(subject, name) if each.scope.value(name).origin == origin]

@@ -44,7 +44,7 @@ from mailcfg.behaviour.words import ciphers
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipherlist_unused import LISTS, selecting
-from mailcfg.rules.ssl_enabled import uses
+from mailcfg.rules.ssl_enabled import assigned, uses
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("postconf(5) tls_medium_cipherlist", "mozilla/ssl-config-generator#41")
@@ -59,7 +59,7 @@ SUITES = frozenset(
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look at what each list holds."""
-    for service, name, _, origin in subject.assigned():
+    for service, name, _, origin in assigned(subject):
         if name not in LISTS:
             continue
         scope = subject.scope(subject.service(service) if service else None)

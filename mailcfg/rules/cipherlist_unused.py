@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipher_broken import list_name
-from mailcfg.rules.ssl_enabled import Use, together, uses
+from mailcfg.rules.ssl_enabled import Use, assigned, together, uses
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("TLS_README", "postconf(5) smtpd_tls_ciphers")
@@ -46,7 +46,7 @@ LISTS = {f"tls_{grade}_cipherlist": grade for grade in ("high", "medium", "low",
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look for a list that no grade in force names."""
-    for service, name, _, origin in subject.assigned():
+    for service, name, _, origin in assigned(subject):
         if name not in LISTS or origin.via or not _complete(subject):
             continue
         known = [each for each in uses(subject) if not service or each.service == service]

@@ -41,7 +41,7 @@ from collections.abc import Iterator
 
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.ssl_enabled import uses
+from mailcfg.rules.ssl_enabled import assigned, uses
 
 SEVERITY = Severity.WARNING
 REFERENCES = (
@@ -63,7 +63,7 @@ SINCE = {
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look for the parameters where TLS is used."""
-    for service, name, value, origin in subject.assigned():
+    for service, name, value, origin in assigned(subject):
         since = SINCE.get(name)
         if since is None or subject.postfix.series < since or not value:
             continue

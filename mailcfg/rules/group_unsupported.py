@@ -46,7 +46,7 @@ from mailcfg.facts.guidelines import FINITE_GROUPS_SINCE, GROUP_NEEDS, HYBRID_GR
 from mailcfg.facts.version import Version
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.ssl_enabled import uses
+from mailcfg.rules.ssl_enabled import assigned, uses
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("postconf(5) tls_eecdh_auto_curves", "postconf(5) tls_ffdhe_auto_groups")
@@ -59,7 +59,7 @@ _NEEDS = {name.lower(): (name, needed) for name, needed in GROUP_NEEDS.items()}
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look at the parameters with groups, and at the names in them."""
-    for service, name, _, origin in subject.assigned():
+    for service, name, _, origin in assigned(subject):
         since = SINCE.get(name)
         if since is None or not uses(subject):
             continue

@@ -60,7 +60,6 @@ def check(subject: Subject) -> Iterator[Said]:
                 origin,
                 name,
                 use.service,
-                policy="none: the script of a certificate makes keys with mode 0600",
                 main=f"chown root {path}; chmod 0600 {path}",
                 severity=severity,
             )

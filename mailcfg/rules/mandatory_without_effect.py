@@ -53,6 +53,7 @@ References: TLS_README, postconf(5) smtpd_tls_mandatory_protocols, mozilla/ssl-c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from mailcfg.behaviour.effective import default
 from mailcfg.behaviour.protocols import protocols
@@ -61,7 +62,7 @@ from mailcfg.configuration import Origin
 from mailcfg.facts.version import Version
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.ssl_enabled import Use, floor, place, together, uses
+from mailcfg.rules.ssl_enabled import Use, assigned, floor, place, together, uses
 
 SEVERITY = Severity.WARNING
 REFERENCES = (
@@ -91,7 +92,7 @@ def check(subject: Subject) -> Iterator[Said]:
 def _idle(subject: Subject) -> Iterator[Said]:
     if not subject.whole and not subject.is_policy:
         return  # What a master.cf demands that is not here nobody can tell.
-    for service, name, value, origin in subject.assigned():
+    for service, name, value, origin in assigned(subject):
         if name not in NAMES or origin.via:
             continue
         side, counterpart = NAMES[name]
@@ -112,7 +113,7 @@ def _idle(subject: Subject) -> Iterator[Said]:
             origin,
             name,
             service or concerned[0].service,
-            policy="remove it: the guideline sets both; or [mx] with tls = ... where TLS may be demanded",
+            policy=f"remove it, or set {counterpart} in [postfix.main] as well" if exists else "remove it",
             main=f"{counterpart} = {value}" if exists else f"remove {name}",
         )
 
@@ -155,6 +156,7 @@ def _weaker(subject: Subject) -> Iterator[Said]:
             )
 
 
+@cache
 def _more_versions(mandatory: str, optional: str, postfix: Version, openssl: Version) -> str:
     one, other = protocols(mandatory, postfix), protocols(optional, postfix)
     if one.unknown is not None or other.unknown is not None or not other.versions:

@@ -141,6 +141,5 @@ def _file(path: str, name: str, service: str, origin: Origin) -> Said:
         origin,
         name,
         service,
-        policy="none: drift tells of the file's mode",
         main=f"chmod 0600 {path}",
     )

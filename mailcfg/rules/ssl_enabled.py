@@ -160,6 +160,16 @@ def uses(subject: Subject) -> tuple[Use, ...]:
     return (*_listeners(subject), *_ways(subject))
 
 
+@lru_cache(maxsize=1)
+def assigned(subject: Subject) -> tuple[tuple[str, str, str, Origin], ...]:
+    """What is set of protocols, ciphers and groups, as `Subject.assigned` has it."""
+    return tuple(each for each in subject.assigned() if "tls_" in each[1] and each[1].endswith(ENDINGS))
+
+
+ENDINGS = ("protocols", "ciphers", "cipherlist", "_curves", "_groups", "_param_file", "eecdh_grade")
+"""How the names of such parameters end."""
+
+
 def _listeners(subject: Subject) -> Iterator[Use]:
     for endpoint, scope in subject.listeners():
         mandatory = endpoint.mandatory

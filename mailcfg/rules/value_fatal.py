@@ -26,7 +26,7 @@ Right:
     smtpd_tls_auth_only = Yes
     smtpd_timeout = 30s
 
-References: postconf(5), tests/behaviour/sweep.py measures which parameters do.
+References: postconf(5).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 
 SEVERITY = Severity.ERROR
-REFERENCES = ("postconf(5)", "tests/behaviour/sweep.py measures which parameters do")
+REFERENCES = ("postconf(5)",)
 
 
 def check(subject: Subject) -> Iterator[Said]:
