@@ -31,6 +31,16 @@ def command_help(*words: str) -> str:
     return subprocess.run(command, env=environment, cwd=ROOT, text=True, capture_output=True, check=True).stdout
 
 
+def output(*words: str) -> str:
+    """What a verb prints, at the top of the checkout, on a machine without a Postfix of its own."""
+    environment = {"PATH": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, "-m", "mailcfg", *words, "--color", "never"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, text=True, capture_output=True)
+    if done.returncode > 1:
+        raise AssertionError(f"{words}: exit status {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
 def error_text(path: Path) -> str:
     """What `mailcfg build` says of a policy that is wrong."""
     command = [sys.executable, "-m", "mailcfg", "build", path.name, "--check", "--color", "never"]
@@ -59,6 +69,8 @@ def readme() -> str:
                     words[0].rpartition(".")[2], ""
                 )
                 lines += [f"```{language}", *(ROOT / words[0]).read_text().rstrip().splitlines(), "```"]
+            elif kind == "output":
+                lines += ["```", *output(*words).rstrip().splitlines(), "```"]
             else:
                 raise ValueError(f"README.md: unknown generated part {kind!r}")
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from importlib import import_module
 
     from mailcfg.problem import PolicyError
+    from mailcfg.reports.behaviour import named
 
     target, selector = _words(arguments)
     try:
@@ -51,6 +52,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if looked.subject is None:
         return ExitCode.COULD_NOT_TELL
     subject = looked.subject
+    if not subject.is_policy:
+        subject.behaviour = named(subject.behaviour, subject.configuration.config_directory, looked.name)
     endpoints, parameter = _selected(subject, selector)
     render = import_module(f"mailcfg.reports.behaviour.{arguments.format}").render
     sys.stdout.write(render(looked.name, subject, endpoints, parameter, colored(arguments.color, sys.stdout)))

@@ -86,7 +86,8 @@ def check(subject: Subject) -> Iterator[Said]:
     for use in uses(subject):
         if use.loaded.fault != "mismatch":
             continue
-        name, origin = use.of(use.loaded.file)
+        key = use.loaded.file
+        name, origin = use.of(next((certificate for certificate, own in use.pairs if own == key), key))
         yield Said(
             use.loaded.disabled,
             effect_of(use),
@@ -94,7 +95,7 @@ def check(subject: Subject) -> Iterator[Said]:
             name,
             use.service,
             policy="certificates.NAME.certificate_file and key_file of one certificate",
-            main=f"{name} with the key that the certificate was made for",
+            main=f"{name}: the certificate of {key}, or another key",
         )
 
 
@@ -129,7 +130,7 @@ def identities(subject: Subject) -> Iterator[tuple[Use, Identity, str, Origin]]:
 def _uses(subject: Subject) -> Iterator[Use]:
     servers: dict[object, tuple[list[str], str, _Named]] = {}
     for endpoint, scope in subject.listeners():
-        if endpoint.tls == "none":
+        if endpoint.tls == "none" and (endpoint.works or not _meant(scope)):
             continue
         named = _named("smtpd", scope)
         if named is not None:
@@ -148,6 +149,11 @@ def _uses(subject: Subject) -> Iterator[Use]:
         for who, service_id, named in group.values():
             loaded = subject.around.identities(named.chain, named.pairs)
             yield Use(side, tuple(who), service_id, named.chain, named.pairs, named.files, loaded)
+
+
+def _meant(scope: Scope) -> bool:
+    """Whether TLS would be used by an smtpd that dies of something else."""
+    return scope.text("smtpd_tls_security_level").lower() not in ("", "none")
 
 
 class _Named(NamedTuple):

@@ -139,7 +139,7 @@ def _weaker(name: str, subject: Subject, endpoint: Endpoint, scope: Scope) -> tu
             lost = [each for each in listed(general) if each not in listed(own)]
             if lost and (endpoint.auth_before_tls or endpoint.auth_after_tls):
                 return f"{' and '.join(lost)} does not hold here", Severity.ERROR
-        case "smtpd_sasl_type" if endpoint.auth_before_tls or endpoint.auth_after_tls:
+        case "smtpd_sasl_type" if own != general and _asks(scope):
             if _nobody_else(name, subject):
                 return f"no listener uses {general} for AUTH", Severity.WARNING
     return None
@@ -147,8 +147,8 @@ def _weaker(name: str, subject: Subject, endpoint: Endpoint, scope: Scope) -> tu
 
 def _nobody_else(name: str, subject: Subject) -> bool:
     """Whether every listener with AUTH overrides a parameter."""
-    return all(
-        name in scope.overrides
-        for endpoint, scope in subject.listeners()
-        if endpoint.auth_before_tls or endpoint.auth_after_tls
-    )
+    return all(name in scope.overrides for _, scope in subject.listeners() if _asks(scope))
+
+
+def _asks(scope: Scope) -> bool:
+    return scope.text("smtpd_sasl_auth_enable").lower() == "yes"

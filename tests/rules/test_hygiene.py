@@ -195,10 +195,11 @@ def test_a_sasl_type_that_no_listener_uses(tmp_path: Path) -> None:
     dovecot = "  -o smtpd_sasl_type=dovecot\n  -o smtpd_sasl_path=private/auth\n"
     first = f"25 inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=no\n{SUBMISSION}{dovecot}"
     others = {**CYRUS, "/etc/dovecot/dovecot.conf": "auth_mechanisms = plain login\n"}
-    found = said(tmp_path, "override-contradicts", main, first, described=CERTIFICATE, **others)
+    socket = {**CERTIFICATE, "/var/spool/postfix/private/auth": "socket"}
+    found = said(tmp_path, "override-contradicts", main, first, described=socket, **others)
     assert [(each.severity, each.setting) for each in found] == [(Severity.WARNING, "smtpd_sasl_type")]
     second = f"25 inet n - n - - smtpd\n{SUBMISSION}{dovecot}"
-    assert said(tmp_path / "again", "override-contradicts", main, second, described=CERTIFICATE, **others) == []
+    assert said(tmp_path / "again", "override-contradicts", main, second, described=socket, **others) == []
 
 
 POLICY = """hostname = "mail.example.com"

@@ -115,6 +115,12 @@ def test_each_fault_is_one_rule(described: dict[str, str], rule: str, tmp_path: 
     assert [each.rule for each in found.findings if each.rule in rules] == ([rule] if rule else [])
 
 
+def test_a_certificate_is_looked_at_where_smtpd_dies_of_something_else(tmp_path: Path) -> None:
+    main = "smtpd_tls_security_level = bogus\nsmtpd_tls_chain_files = /absent\n"
+    (found,) = said(tmp_path, "certificate-unreadable", main, {})
+    assert found.location.line == 2
+
+
 def test_an_encrypted_key(tmp_path: Path) -> None:
     main = "smtpd_tls_security_level = may\nsmtpd_tls_cert_file = /c\nsmtpd_tls_key_file = /k\n"
     body = base64.encodebytes(bytes(range(48))).decode()

@@ -13,7 +13,7 @@ SCHEMA = "mailcfg/behaviour/1"
 
 class Because(NamedTuple):
     """One setting that decides something: its value, and the file and line where it stands; null for Postfix's own
-    default. `key` is the policy key, `via` the knowledge that turned it into the value, `words` what else there is to say.
+    default. `key` is the policy key, `via` the knowledge that turned it into the value, `words` what else there is.
     """
 
     setting: str
@@ -26,8 +26,8 @@ class Because(NamedTuple):
 
 
 class EndpointDocument(NamedTuple):
-    """One listener. `tls` is `broken` where STARTTLS is advertised and no client can complete it; `works` is false where
-    no session gets past the banner; `protocols` are the versions with which a client limited to that one completes a
+    """One listener. `tls` is `broken` where STARTTLS is advertised and no client can complete it; `works` is false
+    where no session gets past the banner; `protocols` are the versions with which a client limited to that one completes a
     handshake; `suites` the cipher suites up to TLS 1.2, by what the server proves itself with.
     """
 
@@ -157,7 +157,7 @@ def _because(reasons: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Because,
                 each.origin.key,
                 each.origin.via,
                 each.words,
-            )  # fmt: skip
+            )
             for each in some
         )
         for name, some in reasons.items()

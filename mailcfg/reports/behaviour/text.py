@@ -137,8 +137,8 @@ def _reasons(each: Endpoint) -> Iterator[str]:
             yield f"  cipher suites up to TLS 1.2: {count}"
             yield from _chain(each.because.get("suites", ()))
         for certificate in each.certificates:
-            names = ", ".join(certificate.names) or "no name that can be told"
-            yield f"  it shows {certificate.file}: {certificate.key_type} for {names}"
+            names = f" for {', '.join(certificate.names)}" if certificate.names else ""
+            yield f"  it shows {certificate.file}: {certificate.key_type}{names}"
         yield from _chain(each.because.get("certificates", ()))
     yield from _auth_reasons(each)
     for cause in each.causes if each.tls != "broken" else ():
@@ -227,9 +227,10 @@ def _chain(reasons: object) -> Iterator[str]:
 def _reason(each: Reason) -> str:
     value = shown(each.setting, each.value)
     value = value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
-    text = f"{each.setting} = {value}".rstrip() if each.setting else ""
-    if each.words:
-        text = f"{text} ({each.words})" if text else each.words
+    if each.words and not value:
+        text = f"{each.setting}: {each.words}" if each.setting else each.words
+    else:
+        text = f"{each.setting} = {value}".rstrip() + (f" ({each.words})" if each.words else "")
     return f"{text} ← {origin_words(each.origin)}"
 
 
