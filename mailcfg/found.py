@@ -13,6 +13,7 @@ from mailcfg.configuration import Configuration, Origin, Service, Setting
 from mailcfg.facts.mechanisms import mechanisms
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
+from mailcfg.formats import smtpd_conf
 from mailcfg.live import Door, Live, read, search_path
 from mailcfg.machine import File, Unreadable
 from mailcfg.rule import Dns, Files, Subject
@@ -46,6 +47,7 @@ class Found:
         self._services = {each.id for each in services}
         self._whole = live.master is not None
         self._loaded: dict[object, Loaded] = {}
+        self._confs: dict[object, SaslConf] = {}
         self._plugins: frozenset[str] | None = None
         self._user: tuple[int, frozenset[int]] | bool | None = False
 
@@ -89,29 +91,34 @@ class Found:
     # --- passwords ---------------------------------------------------------------------------------------------------
 
     def sasl(self, service: str, name: str, config_path: str) -> SaslConf:
-        """The smtpd.conf that the smtpd of a service reads."""
+        """The smtpd.conf that the smtpd of a service reads: the first of its name where libsasl searches."""
         directory = self._live.configuration.config_directory
-        wanted = search_path(self._platform, directory, config_path)
-        for choice in self._live.choices:
-            # Of two rows of one service each may have a choice of its own.
-            if service not in choice.services or choice.name != name or choice.places != wanted:
+        places = search_path(self._platform, directory, config_path)
+        key = (name, places)
+        if key not in self._confs:
+            self._confs[key] = self._conf(name, places)
+        return self._confs[key]
+
+    def _conf(self, name: str, places: tuple[str, ...]) -> SaslConf:
+        paths = tuple(f"{place}/{name}.conf" for place in places)
+        for path in paths if name and "/" not in name else ():
+            try:
+                data = self._bytes(path)
+            except Unreadable as error:
+                return SaslConf("", {}, paths, unknown=f"{path} could not be read: {error.reason}")
+            if data is None:
                 continue
-            places = tuple(f"{place}/{name}.conf" for place in choice.places)
-            if choice.winner is None:
-                unread = next((each for each in self._live.troubles if each.file in places), None)
-                unknown = f"{unread.file} could not be read: {unread.reason}" if unread else ""
-                if self._copy and not unknown and not self._exists(choice.places[0] if choice.places else ""):
-                    unknown = f"no {name}.conf is here; it may be where these files come from: PLAIN LOGIN is assumed"
-                return SaslConf("", {}, places, unknown=unknown)
-            parsed = self._live.sasl[choice.winner]
-            path = choice.winner
+            parsed = smtpd_conf.parse(data)
             settings = {
                 entry.name: Setting(entry.name, entry.value, Origin(path, entry.line, 1, ""))
                 for entry in parsed.effective().values()
             }
             refused = next((each for each in parsed.problems if each.fatal), None)
-            return SaslConf(path, settings, places, f"line {refused.line}: {refused.message}" if refused else "")
-        return SaslConf("", {}, ())
+            return SaslConf(path, settings, paths, f"line {refused.line}: {refused.message}" if refused else "")
+        unknown = ""
+        if self._copy and not self._exists(places[0] if places else ""):
+            unknown = f"no {name}.conf is here; it may be where these files come from: PLAIN LOGIN is assumed"
+        return SaslConf("", {}, paths, unknown=unknown)
 
     def plugins(self) -> tuple[str, ...]:
         """The mechanisms of the plugins that lie where libsasl looks; what every package brings, where none do."""

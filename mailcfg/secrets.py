@@ -7,7 +7,8 @@ import re
 HIDDEN = "(hidden)"
 
 _NAMES = re.compile(r"passw|passphrase|secret|(?:^|_)pw(?:_|$)|(?:^|_)pass(?:_|$)|credential", re.IGNORECASE)
-_FILE_TABLE = re.compile(r"(?:proxy:)?[a-z]+:(?:/|\$|\w+$)[^,\s{}]*(?:[,\s]+(?:proxy:)?[a-z]+:(?:/|\$|\w+$)[^,\s{}]*)*")
+_ONE = r"(?:proxy:)?(?!static:|inline:)[a-z]+:(?:/|\$|\w+$)[^,\s{}]*"
+_FILE_TABLE = re.compile(rf"{_ONE}(?:[,\s]+{_ONE})*")
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -16,7 +17,7 @@ def is_secret(name: str, value: str) -> bool:
         return False
     if name.endswith("_maps"):
         return not _FILE_TABLE.fullmatch(value.strip())
-    return name not in ("smtpd_sasl_password_check_method", "smtp_sasl_password_result_delimiter")
+    return name != "smtpd_sasl_password_check_method" and not name.endswith("_sasl_password_result_delimiter")
 
 
 def shown(name: str, value: str) -> str:

@@ -190,7 +190,7 @@ def _files(
         bare = text.lstrip()
         return Location(name, origin.line, len(text) - len(bare) + 1, max(1, len(bare.rstrip())), text)
 
-    usable = found if live.main is not None and not live.troubles else None
+    usable = found if live.main is not None and not troubles else None
     return Looked(shown, usable, locate, unknown=tuple(unknown))
 
 

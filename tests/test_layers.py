@@ -51,9 +51,9 @@ LAYERS = (
 """From the ground up: a module or package may import what stands in a line above its own, and its own siblings.
 
 `formats` stands below `compile`, which asks it what master.cf of a version can hold. `host` stands above all that is
-pure, so that only `subjects`, `build`, `checking` and the verbs can reach through it to the machine. `machine`, which reads a live host, stands
-apart at the bottom since cron pays for its import: what is pure may name its types, and is handed one by a verb. `cli`
-stands below the verbs, which take exit codes and Failure from it."""
+pure, so that only `subjects`, `build`, `checking` and the verbs can reach through it to the machine. `machine`, which
+reads a live host, stands apart at the bottom since cron pays for its import: what is pure may name its types, and is
+handed one by a verb. `cli` stands below the verbs, which take exit codes and Failure from it."""
 
 DOWNWARD = {("cli", "commands")}
 """The one import against the order: `cli` lists the folder of the verbs, and imports the one that is asked for."""

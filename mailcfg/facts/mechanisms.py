@@ -21,8 +21,8 @@ class MechanismFacts(NamedTuple):
 
 
 class Mechanisms(NamedTuple):
-    """All that is known of them. `plugins`: mechanisms by file name; `auxprops`: databases of passwords by theirs; `directories`: where those files lie; `packaged`:
-    what a machine is taken to have that cannot be asked.
+    """All that is known of them. `plugins`: mechanisms by file name; `auxprops`: databases of passwords by theirs;
+    `directories`: where those files lie; `packaged`: what a machine is taken to have that cannot be asked.
     """
 
     known: dict[str, MechanismFacts]

@@ -38,12 +38,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailcfg.behaviour.effective import Scope
+from mailcfg.behaviour.words import listed
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.tls_required_on_mx import OPENING, RESTRICTIONS, only_local, private
-from mailcfg.behaviour.effective import Scope
-from mailcfg.behaviour.words import listed
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("RFC 6409 §3.1", "RFC 8314")

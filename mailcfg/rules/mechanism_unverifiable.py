@@ -62,7 +62,9 @@ def check(subject: Subject) -> Iterator[Said]:
         if key in told:
             continue
         told.add(key)
-        chances = {each.name: each.succeeds for each in (*reader.endpoint.mechanisms_before, *reader.endpoint.mechanisms_after)}
+        chances = {
+            each.name: each.succeeds for each in (*reader.endpoint.mechanisms_before, *reader.endpoint.mechanisms_after)
+        }
         never = subject.is_policy or all(chances.get(each) is False for each in names)
         daemon = verifiers(reader.conf)[0]
         yield Said(

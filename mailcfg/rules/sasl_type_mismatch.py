@@ -85,7 +85,9 @@ def check(subject: Subject) -> Iterator[Said]:
         at = subject.endpoint_place(endpoint, *names, "smtpd_sasl_auth_enable")
         if at not in told:
             told.add(at)
-            yield Said(f"{label(endpoint)}: {message}", effect, at, names[0], endpoint.service, policy=policy, main=main)
+            yield Said(
+                f"{label(endpoint)}: {message}", effect, at, names[0], endpoint.service, policy=policy, main=main
+            )
     for hop in subject.behaviour.outbound:
         service = subject.service(hop.service)
         side = service.command if service else "smtp"
@@ -104,12 +106,17 @@ def check(subject: Subject) -> Iterator[Said]:
         )
 
 
+def names_a_file(path: str) -> bool:
+    """Whether a path means an smtpd.conf, and no socket."""
+    return path.endswith(".conf") or path.rpartition("/")[2].startswith(STEM)
+
+
 def _wrong(scope: Scope) -> tuple[str, str, str, str, tuple[str, ...]] | None:
     """What does not fit: message, effect, the mending of a policy and of main.cf, and where to point."""
     kind, path = scope.text("smtpd_sasl_type"), scope.text("smtpd_sasl_path")
     names = ("smtpd_sasl_path", "smtpd_sasl_type")
     if kind == "cyrus":
-        if "/" not in path:
+        if "/" not in path or names_a_file(path):
             return None
         effect = f"libsasl finds no {path}.conf and takes its defaults: a password that Dovecot knows is refused"
         message = f"{path} is the path of a socket, and smtpd_sasl_type is cyrus"

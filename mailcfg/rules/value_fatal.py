@@ -1,7 +1,7 @@
 """A value kills smtpd at its start.
 
 What it does: looks for what smtpd cannot read among the values of each listener: a boolean that is neither yes nor no,
-a number that is none, nothing where something must be.
+a number that is none, nothing where something must be; and for a smtpd.conf that libsasl refuses.
 
 Why it is bad: `postfix check`, `postfix start` and the exit status of postconf are content with it. The port is open,
 and every client that connects waits in vain, while master starts smtpd again and again.
@@ -19,6 +19,13 @@ Wrong:
     submission inet n - n - - smtpd
       -o smtpd_tls_auth_only=1
 
+Wrong:
+
+    # main.cf
+    smtpd_sasl_auth_enable = yes
+    # sasl/smtpd.conf
+    pwcheck_method saslauthd
+
 Right:
 
     # main.cf
@@ -34,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.fatal import flaw
+from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 
@@ -42,7 +50,23 @@ REFERENCES = ("postconf(5)",)
 
 
 def check(subject: Subject) -> Iterator[Said]:
-    """Look at the values that each smtpd reads."""
+    """Look at the values that each smtpd reads, and at its smtpd.conf."""
+    yield from _values(subject)
+    for path, parsed in (subject.files.sasl if subject.files else {}).items():
+        refused = next((each for each in parsed.problems if each.fatal), None)
+        dead = [each for each in subject.behaviour.endpoints if any(path in cause for cause in each.causes)]
+        if refused is not None and dead:
+            yield Said(
+                f"libsasl refuses this file: {refused.message}",
+                f"smtpd dies as soon as a client comes to {label(dead[0])}",
+                Origin(path, refused.line, 1, ""),
+                "",
+                dead[0].service,
+                main="name: value, without a blank before the colon",
+            )
+
+
+def _values(subject: Subject) -> Iterator[Said]:
     told: set[tuple[str, int]] = set()
     for endpoint, scope in subject.listeners():
         if endpoint.works:

@@ -27,8 +27,8 @@ class Because(NamedTuple):
 
 class EndpointDocument(NamedTuple):
     """One listener. `tls` is `broken` where STARTTLS is advertised and no client can complete it; `works` is false
-    where no session gets past the banner; `protocols` are the versions with which a client limited to that one completes a
-    handshake; `suites` the cipher suites up to TLS 1.2, by what the server proves itself with.
+    where no session gets past the banner; `protocols` are the versions with which a client limited to that one
+    completes a handshake; `suites` the cipher suites up to TLS 1.2, by what the server proves itself with.
     """
 
     service: str

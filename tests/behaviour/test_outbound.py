@@ -1,0 +1,241 @@
+"""What is predicted of a way out is what peers meet: a real Postfix sends to servers that offer more or less."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+
+from mailcfg.behaviour.model import Hop
+from mailcfg.facts.platforms import platform
+from mailcfg.facts.version import Version
+from mailcfg.found import subject
+from mailcfg.machine import Machine
+from tests.behaviour.peers import KINDS, NAME, Kind, Peers, peers
+from tests.postfix import lab
+from tests.postfix.smtp import Session
+
+pytestmark = pytest.mark.xdist_group("outbound")
+
+BATCHES = 2
+DRAWN = 40
+
+Settings = dict[str, str]
+
+
+class Case(NamedTuple):
+    """One service of master.cf. `entries` are those of its policy table, by the peer they are for; `pinned` says that
+    its settings let it trust the certificate of the peers.
+    """
+
+    number: int
+    side: str
+    settings: Settings
+    entries: dict[str, str]
+    pinned: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"case{self.number}"
+
+    def row(self, ports: dict[str, int]) -> str:
+        """Its row in master.cf."""
+        settings = dict(self.settings)
+        if self.entries:
+            table = " ".join(f"{{ [127.0.0.1]:{ports[peer]} = {policy} }}" for peer, policy in self.entries.items())
+            settings["tls_policy_maps"] = f"inline:{{ {table} }}"
+        rows = [f"{self.name} unix - - n - 2 {self.side}"]
+        rows += [f"  -o {{ {self.side}_{name} = {value} }}" for name, value in settings.items()]
+        return "\n".join(rows) + "\n"
+
+
+# --- cases -----------------------------------------------------------------------------------------------------------
+
+NAMED: tuple[tuple[Settings, dict[str, str]], ...] = (
+    # E12: deferred once, then in clear.
+    ({"tls_security_level": "may", "tls_protocols": ">=TLSv1.3"}, {}),
+    ({"tls_security_level": "may", "tls_protocols": ">=TLSv9"}, {}),
+    ({"tls_security_level": "encrypt", "tls_mandatory_protocols": "TLSv1.2"}, {}),
+    ({"tls_security_level": "bogus"}, {}),
+    ({"tls_security_level": "none", "tls_wrappermode": "yes"}, {}),
+    ({"tls_security_level": "may", "tls_wrappermode": "yes"}, {}),
+    ({"tls_security_level": "encrypt", "tls_wrappermode": "yes"}, {}),
+    ({"tls_security_level": "may"}, {"tls12": "encrypt protocols=TLSv1.3", "plain": "encrypt", "both": "bogus"}),
+    ({"tls_security_level": "encrypt"}, {"plain": "none", "plainauth": "may", "tls12": "secure", "tls13": "verify"}),
+)
+"""Without passwords; each runs again with them, as plainly as can be."""
+
+PLAINLY = {"sasl_auth_enable": "yes", "sasl_security_options": "noanonymous"}
+
+LEVELS = (
+    *("none", "may", "may", "may", "encrypt", "encrypt", "verify", "secure", "fingerprint", "dane", "dane-only"),
+    *("MAY", "Encrypt", "bogus", "", ""),
+)
+PROTOCOLS = (
+    *("TLSv1.2", "TLSv1.3", ">=TLSv1.2", ">=TLSv1.3", "<=TLSv1.2", ">=TLSv1", "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1", ""),
+    *("!TLSv1.3", "!TLSv1.2", "TLSv1, TLSv1.1", "SSLv3", ">=TLSv9", "TLSv1_2", "TLSv1.1:TLSv1.2", "!TLSv1.2:!TLSv1.3"),
+)
+OPTIONS = (
+    *("noanonymous", "noanonymous", "", "noplaintext", "noplaintext, noanonymous", "noactive", "nodictionary"),
+    *("mutual_auth", "NoPlaintext", "forward_secrecy"),
+)
+FILTERS = (
+    *("plain", "login", "PLAIN, LOGIN", "cram-md5", "!plain, !login", "!plain, static:all", "!cram-md5, static:rest"),
+    *("!plain, !login, static:rest", "plain, cram-md5", "!login plain", "scram-sha-256"),
+)
+ATTRIBUTES = ("", "", "", " protocols=TLSv1.3", " protocols=TLSv1.2", " protocols=!TLSv1.3", " protocols=TLSv9")
+ODD = (" bogus=1", " protocols", " ciphers=", " protocols=TLSv1.2 protocols=TLSv1.3", " match=nexthop", " ciphers=high")
+
+
+def drawn(seed: int, made: Peers) -> list[Case]:
+    """The cases of a seed; the named ones are the same for all."""
+    draw = random.Random(seed)
+    cases: list[Case] = []
+    for settings, entries in NAMED:
+        for more in ({}, PLAINLY):
+            number = len(cases)
+            passwords = {"sasl_password_maps": f"static:{credentials(number)}"} if more else {}
+            cases.append(Case(number, "smtp", settings | more | passwords, entries))
+    while len(cases) < DRAWN:
+        cases.append(_case(draw, len(cases), made))
+    return cases
+
+
+def credentials(number: int) -> str:
+    return f"user{number}:secret{number}"
+
+
+def _case(draw: random.Random, number: int, made: Peers) -> Case:
+    settings: Settings = {}
+
+    def maybe(chance: float, name: str, *values: str) -> None:
+        if draw.random() < chance:
+            settings[name] = draw.choice(values)
+
+    side = "lmtp" if draw.random() < 0.15 else "smtp"
+    maybe(0.85, "tls_security_level", *LEVELS)
+    if not settings.get("tls_security_level"):
+        maybe(0.6, "use_tls", "yes", "no", "YES")
+        maybe(0.4, "enforce_tls", "yes", "no")
+        maybe(0.3, "tls_enforce_peername", "yes", "no")
+    maybe(0.4, "tls_protocols", *PROTOCOLS)
+    maybe(0.4, "tls_mandatory_protocols", *PROTOCOLS)
+    maybe(0.12, "tls_wrappermode", "yes", "yes", "no")
+    if side == "smtp":
+        maybe(0.3, "dns_support_level", "dnssec", "enabled")
+    pinned = draw.random() < 0.25
+    if pinned:
+        settings["tls_fingerprint_cert_match"] = made.fingerprint
+        settings["tls_fingerprint_digest"] = "sha256"
+        settings["tls_CAfile"] = str(made.certificate)
+        settings["tls_verify_cert_match"] = settings["tls_secure_cert_match"] = NAME
+    if draw.random() < 0.6:
+        settings["sasl_auth_enable"] = draw.choice(("yes", "yes", "yes", "yes", "YES", "no"))
+        table = " ".join(f"{{ [127.0.0.1]:{port} = {credentials(number)} }}" for port in made.ports.values())
+        maybe(0.9, "sasl_password_maps", f"static:{credentials(number)}", f"inline:{{ {table} }}")
+        maybe(0.8, "sasl_security_options", *OPTIONS)
+        maybe(0.3, "sasl_tls_security_options", *OPTIONS)
+        maybe(0.3, "sasl_mechanism_filter", *FILTERS)
+    entries: dict[str, str] = {}
+    if draw.random() < 0.3:
+        for peer in draw.sample(list(made.ports), 4):
+            odd = draw.choice(ODD) if draw.random() < 0.15 else draw.choice(ATTRIBUTES)
+            entries[peer] = draw.choice(LEVELS[:-2]) + odd
+    if not settings:
+        settings["tls_loglevel"] = "1"
+    return Case(number, side, settings, entries, pinned)
+
+
+# --- what happens ----------------------------------------------------------------------------------------------------
+
+MAIN_CF = """
+maximal_backoff_time = 2s
+minimal_backoff_time = 1s
+queue_run_delay = 1s
+transport_retry_time = 1s
+service_throttle_time = 1s
+default_destination_concurrency_failed_cohort_limit = 0
+smtp_connection_cache_on_demand = no
+lmtp_connection_cache_on_demand = no
+mynetworks = 127.0.0.1/32
+virtual_mailbox_domains =
+master_service_disable = smtp/unix
+maximal_queue_lifetime = 1d
+smtp_tls_loglevel = 1
+"""
+
+STATUS = re.compile(r" to=<to@(\w+)\.c(\d+)\.test>,.* status=(\w+)")
+
+
+class Sent(NamedTuple):
+    """What the peers saw of all cases, and what is said of them."""
+
+    cases: list[Case]
+    made: Peers
+    hops: dict[tuple[str, str], Hop]
+    log: str
+
+
+def sent(seed: int) -> Sent:
+    """Send a mail from every case to every peer, and wait until it is there, or has been deferred twice."""
+    with lab.directory() as path:
+        inject = lab.free_port()
+        postfix = lab.Postfix(path, [inject])
+        postfix.prepare()
+        with peers(path / "tls") as made:
+            cases = drawn(seed, made)
+            routes = [f"/@{peer}\\.c([0-9]+)\\.test$/ case$1:[127.0.0.1]:{port}" for peer, port in made.ports.items()]
+            (postfix.etc / "transport").write_text("\n".join(routes) + "\n")
+            rows = "".join(case.row(made.ports) for case in cases)
+            postfix.configure(
+                f"{MAIN_CF}transport_maps = regexp:{postfix.etc}/transport\n",
+                f"127.0.0.1:{inject} inet n - n - - smtpd\n{rows}",
+            )
+            with postfix.running():
+                with Session(inject) as session:
+                    session.ehlo()
+                    for case in cases:
+                        assert send(session, case, made) == 250
+                settle(postfix, len(cases) * len(made.ports))
+        found = subject(
+            Machine("/"),
+            platform("debian-12"),
+            Version.parse(lab.run("postconf", "-h", "mail_version").stdout.strip()),
+            Version.parse(lab.run("openssl", "version").stdout.split()[1]),
+            str(postfix.etc),
+            time.time(),
+        )
+        hops: dict[tuple[str, str], Hop] = {}
+        for hop in found.behaviour.outbound:
+            assert (hop.service, hop.next_hop) not in hops
+            hops[hop.service, hop.next_hop] = hop
+        return Sent(cases, made, hops, postfix.log)
+
+
+def send(session: Session, case: Case, made: Peers) -> int:
+    recipients = [f"RCPT TO:<to@{peer}.c{case.number}.test>" for peer in made.ports]
+    for command in ("MAIL FROM:<sender@client.test>", *recipients, "DATA"):
+        assert session.say(command)[0] < 400
+    return session.say("Subject: lab\r\n\r\nhello\r\n.")[0]
+
+
+def settle(postfix: lab.Postfix, count: int) -> None:
+    """Wait until each recipient has its mail, or was tried twice."""
+    end = time.monotonic() + 60
+    while True:
+        deferred: Counter[tuple[str, str]] = Counter()
+        over: set[tuple[str, str]] = set()
+        for peer, number, status in STATUS.findall(postfix.log):
+            deferred[peer, number] += 1
+            if status != "deferred" or deferred[peer, number] > 1:
+                over.add((peer, number))
+        if len(over) == count:
+            return
+        assert time.monotonic() < end, f"{count - len(over)} are not settled: {postfix.log[-3000:]}"
+        time.sleep(0.1)
