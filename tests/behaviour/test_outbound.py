@@ -166,7 +166,6 @@ lmtp_connection_cache_on_demand = no
 mynetworks = 127.0.0.1/32
 virtual_mailbox_domains =
 master_service_disable = smtp/unix
-maximal_queue_lifetime = 1d
 smtp_tls_loglevel = 1
 """
 
@@ -190,11 +189,15 @@ def sent(seed: int) -> Sent:
         postfix.prepare()
         with peers(path / "tls") as made:
             cases = drawn(seed, made)
-            routes = [f"/@{peer}\\.c([0-9]+)\\.test$/ case$1:[127.0.0.1]:{port}" for peer, port in made.ports.items()]
-            (postfix.etc / "transport").write_text("\n".join(routes) + "\n")
+            routes = [
+                f"{peer}.c{case.number}.test {case.name}:[127.0.0.1]:{port}\n"
+                for case in cases
+                for peer, port in made.ports.items()
+            ]
+            (postfix.etc / "transport").write_text("".join(routes))
             rows = "".join(case.row(made.ports) for case in cases)
             postfix.configure(
-                f"{MAIN_CF}transport_maps = regexp:{postfix.etc}/transport\n",
+                f"{MAIN_CF}transport_maps = texthash:{postfix.etc}/transport\n",
                 f"127.0.0.1:{inject} inet n - n - - smtpd\n{rows}",
             )
             with postfix.running():
