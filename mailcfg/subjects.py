@@ -169,10 +169,12 @@ def _files(
     openssl = Version.parse(facts.openssl.version)
     found = subject(door, facts, postfix, openssl, directory, wish.now, copy=copy, told=read.append)
     live = read[0]
-    unknown = [
-        (f"{_shown(each.file, directory, shown)}{f':{each.line}' if each.line else ''}", each.reason)
-        for each in live.troubles
-    ]
+    # What libsasl refuses was read all the same: smtpd dies of it, which is told as behaviour.
+    troubles = [each for each in live.troubles if each.file not in live.sasl]
+    unknown: list[tuple[str, str]] = []
+    for each in troubles:
+        place = _shown(each.file, directory, shown)
+        unknown.append((f"{place}:{each.line}" if each.line else place, each.reason))
     if live.main is None and not unknown:
         unknown.append((f"{shown}/main.cf", "there is no such file"))
     sources = {f"{directory}/main.cf": live.main, f"{directory}/master.cf": live.master, **live.sasl}

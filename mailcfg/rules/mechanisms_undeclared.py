@@ -60,6 +60,7 @@ from weakref import WeakKeyDictionary
 
 from mailcfg.behaviour.auth import DEFAULT_VERIFIER
 from mailcfg.behaviour.effective import Scope
+from mailcfg.behaviour.listening import in_chroot
 from mailcfg.behaviour.model import Endpoint
 from mailcfg.behaviour.surroundings import SaslConf
 from mailcfg.configuration import Origin, Service
@@ -146,6 +147,14 @@ def verifiers(conf: SaslConf) -> list[str]:
     """The words of pwcheck_method, in small letters; libsasl's default where it is not set."""
     method = conf.settings.get("pwcheck_method")
     return method.value.lower().split() if method else [DEFAULT_VERIFIER]
+
+
+def chroot_of(subject: Subject, reader: Reader) -> str:
+    """The directory that an smtpd is confined to; empty for none."""
+    level = reader.scope.text("compatibility_level")
+    if not in_chroot(reader.service, subject.postfix.series, level):
+        return ""
+    return reader.scope.text("queue_directory") or subject.platform.postfix.queue_directory
 
 
 def place_of_mechanisms(subject: Subject, reader: Reader) -> Origin:

@@ -67,13 +67,16 @@ from mailcfg.facts.mechanisms import mechanisms
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.anonymous_allowed import PAIR
-from mailcfg.rules.mechanism_unverifiable import takes_passwords
+from mailcfg.rules.mechanism_unverifiable import has_secrets, takes_passwords
 from mailcfg.rules.mechanisms_undeclared import Reader, needs, readers
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("SASL_README", "postconf(5) smtpd_sasl_tls_security_options")
 
 FILTER = "smtpd_sasl_mechanism_filter"
+
+NONE_LEFT = ("no mechanism is left", "there is no mechanism", f"{FILTER} leaves no mechanism")
+"""How the sentences of mailcfg.behaviour.auth begin that tell of it."""
 
 
 def check(subject: Subject) -> Iterator[Said]:
@@ -84,7 +87,7 @@ def check(subject: Subject) -> Iterator[Said]:
             continue
         for name, activation in deaths(subject, endpoint):
             scope = subject.scope_of(endpoint)
-            if unknown_options(scope, name) or _elsewhere(subject, endpoint, scope):
+            if not activation.dies.startswith(NONE_LEFT) or _elsewhere(subject, endpoint, scope):
                 continue
             at = _place(subject, endpoint, name, activation)
             if (at, name) in told:
@@ -182,5 +185,6 @@ def _hopeless(subject: Subject, reader: Reader) -> str | None:
     left, name = (endpoint.mechanisms_after, PAIR[1]) if endpoint.encrypts else (endpoint.mechanisms_before, PAIR[0])
     if not left or "noplaintext" not in listed(reader.scope.text(name)):
         return None
-    never = all(needs(each.name) == "secret" and (subject.is_policy or each.succeeds is False) for each in left)
-    return name if never else None
+    if any(needs(each.name) != "secret" for each in left):
+        return None
+    return name if has_secrets(subject, reader) is False else None

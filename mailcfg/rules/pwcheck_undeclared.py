@@ -51,10 +51,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailcfg.behaviour.auth import SASLDB
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.mechanisms_undeclared import Reader, needs, readers, verifiers
+from mailcfg.rules.mechanism_unverifiable import has_secrets
+from mailcfg.rules.mechanisms_undeclared import Reader, chroot_of, needs, readers, verifiers
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("Cyrus SASL options pwcheck_method", "Cyrus SASL options auxprop_plugin", "SASL_README")
@@ -70,7 +72,7 @@ def check(subject: Subject) -> Iterator[Said]:
         words = verifiers(conf)
         if words == ["saslauthd"]:
             continue
-        found = _wrong(reader, words)
+        found = _wrong(subject, reader, words)
         if found is None:
             continue
         told.add(conf.path)
@@ -87,27 +89,29 @@ def check(subject: Subject) -> Iterator[Said]:
         )
 
 
-def _wrong(reader: Reader, words: list[str]) -> tuple[str, str, Severity] | None:
+def _wrong(subject: Subject, reader: Reader, words: list[str]) -> tuple[str, str, Severity] | None:
     """What is wrong with who checks passwords: message, effect and severity."""
     settings = reader.conf.settings
     every = (*reader.endpoint.mechanisms_before, *reader.endpoint.mechanisms_after)
-    checked = [each for each in every if needs(each.name) in ("password", "secret")]
+    checked = {each.name: each for each in every if needs(each.name) in ("password", "secret")}
     if not checked:
         return None
+    if "pwcheck_method" not in settings and "saslauthd_path" in settings:
+        message = "saslauthd_path is set, and pwcheck_method is not: libsasl never asks saslauthd"
+        return message, "it looks for passwords in /etc/sasldb2, or wherever a plugin has them", SEVERITY
     if "saslauthd" not in words:
-        if "pwcheck_method" not in settings and "saslauthd_path" in settings:
-            message = "saslauthd_path is set, and pwcheck_method is not: libsasl never asks saslauthd"
-            return message, "it looks for passwords in /etc/sasldb2 and wherever a plugin has them", SEVERITY
-        hopeless = [each for each in checked if each.succeeds is False]
-        if hopeless and all(each.succeeds is False for each in checked if needs(each.name) == needs(hopeless[0].name)):
-            message = (
-                f"nobody can check {' or '.join(dict.fromkeys(each.name for each in hopeless))}: {hopeless[0].why}"
-            )
-            return message, "every login fails, whatever the password is", SEVERITY
+        hopeless = [each for each in checked.values() if each.succeeds is False]
+        passwords = [each for each in checked.values() if needs(each.name) == "password"]
+        if hopeless and all(each in hopeless for each in passwords or checked.values()):
+            return f"nobody can log in: {hopeless[0].why}", "a right password is refused like a wrong one", SEVERITY
     if "auxprop" not in words or "auxprop_plugin" in settings:
         return None
+    if words == ["auxprop"] and has_secrets(subject, reader) is False:
+        path = settings["sasldb_path"].value if "sasldb_path" in settings else SASLDB
+        why = subject.around.sasldb(path, chroot=chroot_of(subject, reader)).why
+        return f"nobody can log in: {why}", "a right password is refused like a wrong one", SEVERITY
     if "pwcheck_method" not in settings:
-        message = "smtpd.conf does not say who checks passwords"
+        message = f"{reader.conf.path.rpartition('/')[2]} does not say who checks passwords"
         return message, "libsasl asks every auxprop plugin that is installed", Severity.WARNING
     message = "auxprop_plugin is not set: libsasl asks every plugin that is installed"
     return message, "a package that is installed later has a say in who may log in", Severity.INFO

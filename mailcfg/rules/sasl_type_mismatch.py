@@ -78,7 +78,7 @@ def check(subject: Subject) -> Iterator[Said]:
     for endpoint, scope in subject.listeners():
         if scope.text("smtpd_sasl_auth_enable").lower() != "yes":
             continue
-        wrong = _wrong(scope)
+        wrong = _wrong(subject, scope)
         if wrong is None:
             continue
         message, effect, policy, main, names = wrong
@@ -111,7 +111,7 @@ def names_a_file(path: str) -> bool:
     return path.endswith(".conf") or path.rpartition("/")[2].startswith(STEM)
 
 
-def _wrong(scope: Scope) -> tuple[str, str, str, str, tuple[str, ...]] | None:
+def _wrong(subject: Subject, scope: Scope) -> tuple[str, str, str, str, tuple[str, ...]] | None:
     """What does not fit: message, effect, the mending of a policy and of main.cf, and where to point."""
     kind, path = scope.text("smtpd_sasl_type"), scope.text("smtpd_sasl_path")
     names = ("smtpd_sasl_path", "smtpd_sasl_type")
@@ -122,10 +122,11 @@ def _wrong(scope: Scope) -> tuple[str, str, str, str, tuple[str, ...]] | None:
         message = f"{path} is the path of a socket, and smtpd_sasl_type is cyrus"
         return message, effect, 'backend = "dovecot"', "smtpd_sasl_type = dovecot", names
     if kind == "dovecot":
-        if path != STEM:
+        queue = scope.text("queue_directory") or subject.platform.postfix.queue_directory
+        if path != STEM or subject.around.dovecot_socket(path, queue=queue, chroot="").ok:
             return None
         message = f"smtpd_sasl_type is dovecot, and {path} is no socket of Dovecot's"
-        effect = "no connection to Dovecot: smtpd dies, or every login is answered with 454"
+        effect = "smtpd finds nobody to ask, and dies of having no mechanism: every connection ends"
         return message, effect, 'backend = "saslauthd"', "smtpd_sasl_path = private/auth", names
     message = f"Postfix has no SASL implementation {kind!r}"
     effect = "smtpd dies of it: the port is open, and every connection ends without a greeting"

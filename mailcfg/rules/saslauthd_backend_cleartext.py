@@ -1,7 +1,7 @@
 """saslauthd sends passwords on without encryption.
 
-What it does: reads saslauthd's own settings where an smtpd asks it: rimap to another host, which is never encrypted, and
-ldap with an ldap:// address of another host without ldap_start_tls. The host itself is no other one.
+What it does: reads saslauthd's own settings where an smtpd asks it: rimap to another host, which is never encrypted,
+and ldap with an ldap:// address of another host without ldap_start_tls. The host itself is no other one.
 
 Why it is bad: TLS between client and smtpd ends here, and the password goes on in clear over the network behind it.
 
@@ -101,7 +101,7 @@ WITH_ARGUMENT = "aOHmnst"
 """saslauthd's options that take a word (saslauthd(8))."""
 
 SWITCHED_ON = ("1", "y", "on", "t")
-"""How words begin that saslauthd takes for yes in its settings of LDAP; capitals are none (lak_config_switch, lak.c)."""
+"""How words begin that saslauthd takes for yes in its settings of LDAP, where capitals are no (lak.c)."""
 
 _ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]+)=(.*)$")
 _LDAP = re.compile(r"ldap://(\[[^\]]*\]|[^:/?\s]*)", re.IGNORECASE)

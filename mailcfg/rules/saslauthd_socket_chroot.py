@@ -45,12 +45,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailcfg.behaviour.listening import in_chroot
 from mailcfg.behaviour.surroundings import Reach, SaslConf
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.mechanisms_undeclared import Reader, readers, verifiers
+from mailcfg.rules.mechanisms_undeclared import Reader, chroot_of, readers, verifiers
 from mailcfg.rules.saslauthd_backend_cleartext import saslauthd_settings
 
 SEVERITY = Severity.ERROR
@@ -99,14 +98,6 @@ def mux_of(subject: Subject, conf: SaslConf) -> str:
     """Where libsasl looks for saslauthd's socket."""
     path = conf.settings.get("saslauthd_path")
     return path.value if path else f"{subject.platform.saslauthd.library_socket_directory}{SOCKET}"
-
-
-def chroot_of(subject: Subject, reader: Reader) -> str:
-    """The directory that an smtpd is confined to; empty for none."""
-    level = reader.scope.text("compatibility_level")
-    if not in_chroot(reader.service, subject.postfix.series, level):
-        return ""
-    return reader.scope.text("queue_directory") or subject.platform.postfix.queue_directory
 
 
 def place_of_socket(reader: Reader) -> Origin:

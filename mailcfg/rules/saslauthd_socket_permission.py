@@ -36,7 +36,8 @@ from collections.abc import Iterator
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.saslauthd_socket_chroot import absent, askers, chroot_of, mux_of, place_of_socket
+from mailcfg.rules.mechanisms_undeclared import chroot_of
+from mailcfg.rules.saslauthd_socket_chroot import absent, askers, mux_of, place_of_socket
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("saslauthd(8)", "SASL_README")
