@@ -11,7 +11,7 @@ from mailcfg.behaviour.effective import Effective, Scope
 from mailcfg.behaviour.listening import running
 from mailcfg.behaviour.model import Hop, OutboundTls, Reason
 from mailcfg.behaviour.protocols import protocols
-from mailcfg.behaviour.tls import LEVELS, spoken
+from mailcfg.behaviour.tls import LEVELS, below_the_gap, spoken
 from mailcfg.behaviour.words import braced, listed
 from mailcfg.configuration import Origin, Service
 from mailcfg.facts.version import Version
@@ -192,7 +192,10 @@ def _versions(
     if entry is not None and "protocols" in entry.attributes:
         value = entry.attributes["protocols"]
         because["protocols"] = (scope.reason(f"{side}_tls_policy_maps", f"protocols={value}"),)
-    return tuple(each for each in protocols(value, scope.postfix).versions if each in spoken(openssl))
+    left = [each for each in protocols(value, scope.postfix).versions if each in spoken(openssl)]
+    # A client offers one row of versions: with a gap in them, the one below it (measured).
+    top = below_the_gap(left)
+    return tuple(left[: left.index(top) + 1]) if top else ()
 
 
 def _credentials(

@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from mailcfg.behaviour.tls import GRADES, LOW_IS_MEDIUM_SINCE
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
+from mailcfg.rules.protocol_unknown import client_fails
 from mailcfg.rules.ssl_enabled import Use, grouped, place, together, uses
 
 SEVERITY = Severity.ERROR
@@ -80,5 +81,5 @@ def check(subject: Subject) -> Iterator[Said]:
 
 def _fails(use: Use) -> str:
     if use.hop is not None:
-        return "every handshake fails: " + ("no mail leaves" if use.mandatory else "mail leaves in cleartext")
+        return f"every handshake fails: {client_fails(use)}"
     return "STARTTLS is answered with 220, and then the connection is closed"

@@ -4,7 +4,8 @@ What it does: looks at the ways out on which TLS is optional, level may, and lev
 and whose protocol list does not offer TLS 1.2.
 
 Why it is bad: a peer that speaks TLS 1.2 and nothing newer fails the handshake. The mail is deferred once and then sent
-in cleartext (measured on Postfix 3.7.11 with >=TLSv1.3), so that the stricter list protects less.
+in cleartext (measured on Postfix 3.7.11 with >=TLSv1.3), so that the stricter list protects less. Where smtp has a
+password for the peer the mail stays in the queue instead.
 
 Wrong:
 
@@ -57,6 +58,7 @@ from mailcfg.behaviour.protocols import protocols
 from mailcfg.behaviour.tls import spoken
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
+from mailcfg.rules.protocol_unknown import client_fails
 from mailcfg.rules.ssl_enabled import POLICY, floor, grouped, offered, place, together, uses
 
 SEVERITY = Severity.ERROR
@@ -75,9 +77,9 @@ def check(subject: Subject) -> Iterator[Said]:
             continue
         yield Said(
             f"{together(some)} offers {' and '.join(left) or 'no version of TLS'}, where TLS is optional",
-            "a peer with no newer TLS than 1.2 gets the mail in cleartext, after one deferral"
+            f"to a peer with no newer TLS than 1.2 {client_fails(first)}, after one deferral"
             if left
-            else "all mail leaves in cleartext",
+            else f"no handshake succeeds: {client_fails(first)}",
             place(subject, first),
             first.protocols.name,
             first.service,

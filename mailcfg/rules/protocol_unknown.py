@@ -72,9 +72,21 @@ def is_range(word: str, postfix: Version) -> bool:
 def without_tls(use: Use) -> str:
     """What happens where Postfix turned TLS off although it is wanted."""
     if use.hop is not None:
-        return "no mail leaves" if use.mandatory else "no handshake begins, and mail leaves in cleartext"
+        return f"no handshake begins: {client_fails(use)}"
     if use.endpoint is not None and not use.endpoint.works:
         return "every connection is closed at once"
     if use.mandatory:
         return "STARTTLS is announced and gets 454, and nothing else is let through"
     return "STARTTLS is announced and gets 454, and mail comes in cleartext"
+
+
+def client_fails(use: Use) -> str:
+    """What becomes of mail when no handshake succeeds. A peer that smtp has a password for gets nothing in clear.
+
+    Source: src/smtp/smtp.h, PLAINTEXT_FALLBACK_OK_AFTER_STARTTLS_FAILURE.
+    """
+    if use.mandatory:
+        return "no mail leaves"
+    if use.hop is not None and use.hop.credentials:
+        return "mail leaves in cleartext, or stays in the queue where a password is kept for the peer"
+    return "mail leaves in cleartext"

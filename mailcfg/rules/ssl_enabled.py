@@ -130,7 +130,8 @@ def check(subject: Subject) -> Iterator[Said]:
             continue  # With TLSA records smtp never uses SSL (src/tls/tls_client.c).
         speaks = "SSLv3" in spoken(subject.openssl)
         who = together(some)
-        if not origin.file and default(name, subject.postfix) is None:
+        absent = not origin.file and default(name, subject.postfix) is None
+        if absent:
             message = f"{who}: {' and '.join(old)} cannot be turned off, Postfix {subject.postfix} has no {name}"
         else:
             message = f"{name} leaves {' and '.join(old)} on for {who}"
@@ -142,7 +143,7 @@ def check(subject: Subject) -> Iterator[Said]:
             place(subject, first),
             name,
             first.service,
-            policy=POLICY,
+            policy="a platform with a newer Postfix" if absent else POLICY,
             main=floor(subject, name),
             severity=None if speaks or "SSLv3" in read.included else Severity.WARNING,
         )

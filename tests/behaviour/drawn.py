@@ -120,7 +120,7 @@ CURVES = Choice(
     "tls_eecdh_auto_curves",
     ("X25519 prime256v1", "X25519", "prime256v1", "secp384r1, X25519", "P-256", "P-256:P-384", "X25519 nosuch", "X448",
      "prime256v1 secp521r1", "secp224r1"),
-    ("", "nosuch", "X25519 X25519", "DEFAULT", "ffdhe2048", "?X25519MLKEM768:DEFAULT", "X25519MLKEM768", "auto"),
+    ("", "nosuch", "X25519 X25519", "DEFAULT", "ffdhe2048", "?X25519MLKEM768:DEFAULT", "X25519MLKEM768 prime256v1", "auto"),
 )
 GRADE_OF_CURVES = Choice("smtpd_tls_eecdh_grade", ("auto", "strong", "ultra", "none", "Auto"), ("bogus", ""))
 SSL_OPTIONS = Choice(

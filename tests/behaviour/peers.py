@@ -33,14 +33,14 @@ Tls = Literal["none", "starttls", "fails", "refused", "implicit"]
 
 
 class Kind(NamedTuple):
-    """What a peer offers; `lowest` and `highest` are its versions of TLS."""
+    """What a peer offers: its versions of TLS, and the mechanisms that it announces before and inside TLS."""
 
     name: str
     tls: Tls
     lowest: str = "TLSv1.2"
     highest: str = "TLSv1.3"
-    auth_before: bool = False
-    auth_after: bool = False
+    before: str = ""
+    after: str = ""
 
     @property
     def speaks(self) -> tuple[str, ...]:
@@ -51,20 +51,26 @@ class Kind(NamedTuple):
         return tuple(names[names.index(self.lowest) : names.index(self.highest) + 1])
 
 
+ALL = "PLAIN LOGIN CRAM-MD5"
+READABLE = "PLAIN LOGIN"
+"""As somebody would announce who wants to read passwords: Cyrus SASL prefers CRAM-MD5."""
+
 KINDS = (
     Kind("plain", "none"),
-    Kind("plainauth", "none", auth_before=True),
+    Kind("readable", "none", before=READABLE),
+    Kind("plainauth", "none", before=ALL),
     Kind("tls10", "starttls", "TLSv1", "TLSv1"),
     Kind("tls11", "starttls", "TLSv1.1", "TLSv1.1"),
     Kind("tls12", "starttls", "TLSv1.2", "TLSv1.2"),
     Kind("tls13", "starttls", "TLSv1.3", "TLSv1.3"),
     Kind("both", "starttls"),
-    Kind("bothauth", "starttls", auth_before=True, auth_after=True),
-    Kind("bothafter", "starttls", auth_after=True),
+    Kind("bothauth", "starttls", before=READABLE, after=ALL),
+    Kind("bothafter", "starttls", after=READABLE),
     Kind("fails", "fails"),
-    Kind("failsauth", "fails", auth_before=True),
-    Kind("refusedauth", "refused", auth_before=True),
-    Kind("implicit", "implicit", auth_before=True, auth_after=True),
+    Kind("failsauth", "fails", before=READABLE, after=READABLE),
+    Kind("refusedauth", "refused", before=READABLE),
+    Kind("implicit", "implicit"),
+    Kind("implicitauth", "implicit", after=ALL),
 )
 
 
@@ -183,8 +189,9 @@ class _Visit(socketserver.BaseRequestHandler):
         yield f"250-{NAME}"
         if not self.version and self.kind.tls != "none":
             yield "250-STARTTLS"
-        if self.kind.auth_after if self.version else self.kind.auth_before:
-            yield "250-AUTH PLAIN LOGIN CRAM-MD5"
+        mechanisms = self.kind.after if self.version else self.kind.before
+        if mechanisms:
+            yield f"250-AUTH {mechanisms}"
         yield "250 8BITMIME"
 
     def starttls(self) -> bool:
