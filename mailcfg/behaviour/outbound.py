@@ -6,11 +6,13 @@ Source: postconf(5), TLS_README, src/smtp/smtp_tls_policy.c; E12 and tests/behav
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from mailcfg.behaviour.effective import Effective, Scope
 from mailcfg.behaviour.listening import running
 from mailcfg.behaviour.model import Hop, OutboundTls, Reason
 from mailcfg.behaviour.protocols import protocols
+from mailcfg.behaviour.surroundings import Surroundings
 from mailcfg.behaviour.tls import LEVELS, below_the_gap, spoken
 from mailcfg.behaviour.words import braced, listed
 from mailcfg.configuration import Origin, Service
@@ -51,7 +53,7 @@ class Policy:
         self.wrong = "" if self.level in LEVELS else f"{words[0] if words else ''!r} is no TLS security level"
 
 
-def hops(effective: Effective, openssl: Version) -> tuple[Hop, ...]:
+def hops(effective: Effective, around: Surroundings, openssl: Version) -> tuple[Hop, ...]:
     """The general way out of each smtp or lmtp service, `smtp/unix` first, each followed by the next hops that its
     policy table names.
     """
@@ -64,15 +66,18 @@ def hops(effective: Effective, openssl: Version) -> tuple[Hop, ...]:
     services.sort(key=lambda each: each.id != "smtp/unix")
     if not services or services[0].id != "smtp/unix":
         # A policy says nothing of the service that every package brings.
-        return _of(effective.of(), None, "smtp", openssl) + tuple(
-            hop for each in services if each.overrides for hop in _of(effective.of(each), each, each.command, openssl)
+        return _of(effective.of(), None, "smtp", around, openssl) + tuple(
+            hop
+            for each in services
+            if each.overrides
+            for hop in _of(effective.of(each), each, each.command, around, openssl)
         )
-    first = _of(effective.of(services[0]), services[0], "smtp", openssl)
+    first = _of(effective.of(services[0]), services[0], "smtp", around, openssl)
     others = [
         hop
         for each in services[1:]
         if each.command == "lmtp" or any(_concerns(over.name) for over in each.overrides)
-        for hop in _of(effective.of(each), each, each.command, openssl)[:1]
+        for hop in _of(effective.of(each), each, each.command, around, openssl)[:1]
     ]
     return (*first, *others)
 
@@ -81,12 +86,43 @@ def _concerns(name: str) -> bool:
     return name.startswith(("smtp_tls", "smtp_sasl", "smtp_use_tls", "smtp_enforce_tls"))
 
 
-def _of(scope: Scope, service: Service | None, side: str, openssl: Version) -> tuple[Hop, ...]:
-    general = _hop(scope, service, side, None, openssl)
-    found = [general]
+class _Way(NamedTuple):
+    """What all next hops of one service share. `off` says why the client turned TLS off, None where it did not."""
+
+    scope: Scope
+    service: Service | None
+    side: str
+    openssl: Version
+    off: Reason | None
+
+
+def _of(scope: Scope, service: Service | None, side: str, around: Surroundings, openssl: Version) -> tuple[Hop, ...]:
+    way = _Way(scope, service, side, openssl, _turned_off(scope, side, around))
     entries, _ = policies(scope.text(f"{side}_tls_policy_maps"))
-    found += [_hop(scope, service, side, entry, openssl) for entry in entries]
-    return tuple(found)
+    return (_hop(way, None), *(_hop(way, entry) for entry in entries))
+
+
+def _turned_off(scope: Scope, side: str, around: Surroundings) -> Reason | None:
+    """Why a client has no TLS at all: a certificate of its own that cannot be loaded, or no authorities where some are
+    named. Source: src/tls/tls_client.c, tls_client_init().
+    """
+    pairs = [
+        (scope.text(f"{side}_tls_{kind}cert_file"), scope.text(f"{side}_tls_{kind}key_file"))
+        for kind in ("", "d", "ec")
+    ]
+    pairs = [each for each in pairs if each[0]]
+    chain = tuple(listed(scope.text(f"{side}_tls_chain_files")))
+    if chain or pairs:
+        loaded = around.identities(chain, tuple(pairs))
+        if loaded.disabled:
+            names = [f"{side}_tls_chain_files", *(f"{side}_tls_{kind}cert_file" for kind in ("", "d", "ec"))]
+            return scope.reason(next(each for each in names if scope.text(each)), loaded.disabled)
+    authorities = f"{side}_tls_CAfile"
+    if scope.text(authorities):
+        reach = around.readable(scope.text(authorities))
+        if reach.ok is False:
+            return scope.reason(authorities, reach.why)
+    return None
 
 
 def general_level(scope: Scope, side: str = "smtp") -> tuple[str, tuple[str, ...]]:
@@ -123,7 +159,8 @@ def policies(value: str) -> tuple[list[Policy], tuple[str, ...]]:
     return entries, tuple(others)
 
 
-def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None, openssl: Version) -> Hop:
+def _hop(way: _Way, entry: Policy | None) -> Hop:
+    scope, service, side, openssl, off = way
     level, deciding = general_level(scope, side)
     because: dict[str, tuple[Reason, ...]] = {}
     causes: list[str] = []
@@ -155,9 +192,17 @@ def _hop(scope: Scope, service: Service | None, side: str, entry: Policy | None,
             + ("no mail leaves" if level == "dane-only" else "nothing is checked, and may holds")
         )
     held = "may" if level == "dane" and without else level
+    silent = bool(off) and held != "none" and not wrong
+    if off is not None and silent:
+        because["tls"] = (*because["tls"], off)
+        optional = held in OPTIONAL
+        causes.append(f"{'mail leaves without TLS' if optional else 'no mail leaves'}: TLS is off: {off.words}")
+        if optional:
+            tls, held = "none", "none"
     versions = _versions(scope, side, held, entry, because, openssl) if tls != "none" else ()
     credentials, in_clear = _credentials(scope, side, held, implicit, because)
     stands_still = bool(wrong) or (implicit and held in ("none", "may")) or (level == "dane-only" and without)
+    stands_still = stands_still or (silent and held not in OPTIONAL)
     falls = held in OPTIONAL and not stands_still
     if falls:
         because["falls_back_to_cleartext"] = because["tls"]

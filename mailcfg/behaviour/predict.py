@@ -13,4 +13,4 @@ from mailcfg.facts.version import Version
 
 def predict(effective: Effective, surroundings: Surroundings, platform: Platform, openssl: Version) -> Behaviour:
     """What a client meets at each endpoint, and what happens on the way out."""
-    return Behaviour(endpoints(effective, surroundings, platform, openssl), hops(effective, openssl))
+    return Behaviour(endpoints(effective, surroundings, platform, openssl), hops(effective, surroundings, openssl))
