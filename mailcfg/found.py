@@ -30,6 +30,10 @@ DOVECOT = "/etc/dovecot"
 """Where Dovecot's dovecot.conf lies (doveconf(1); FreeBSD has it below /usr/local)."""
 
 
+SYSTEM = ("/etc/", "/usr/", "/var/", "/run/", "/opt/", "/srv/")
+"""Where every machine keeps files of its own: what a copy of another's configuration names there is not ours."""
+
+
 class Found:
     """The machine around a live configuration.
 
@@ -48,6 +52,7 @@ class Found:
         self._whole = live.master is not None
         self._loaded: dict[object, Loaded] = {}
         self._confs: dict[object, SaslConf] = {}
+        self.parsed: dict[str, smtpd_conf.SmtpdConf] = dict(live.sasl)
         self._plugins: frozenset[str] | None = None
         self._user: tuple[int, frozenset[int]] | bool | None = False
 
@@ -78,7 +83,14 @@ class Found:
         found = self._door.look(path)
         return found.data if found else None
 
+    def _is_elsewhere(self, path: str) -> bool:
+        """Whether a path of a copy means another machine: one where every machine has something of its own."""
+        below = f"{self._live.configuration.config_directory}/"
+        return self._copy and path.startswith(SYSTEM) and not path.startswith(below)
+
     def _exists(self, path: str) -> bool:
+        if self._is_elsewhere(path):
+            return False
         try:
             return self._door.look(path, content=False) is not None
         except Unreadable:
@@ -108,7 +120,7 @@ class Found:
                 return SaslConf("", {}, paths, unknown=f"{path} could not be read: {error.reason}")
             if data is None:
                 continue
-            parsed = smtpd_conf.parse(data)
+            parsed = self.parsed[path] = smtpd_conf.parse(data)
             settings = {
                 entry.name: Setting(entry.name, entry.value, Origin(path, entry.line, 1, ""))
                 for entry in parsed.effective().values()
@@ -151,6 +163,8 @@ class Found:
 
     def dovecot(self, path: str) -> tuple[str, ...] | None:
         """The mechanisms that Dovecot's own files set; None where there are none."""
+        if self._copy:
+            return None
         from mailcfg.formats import dovecot
 
         directory = self._platform.sasl.dovecot_directory or f"{DOVECOT}/conf.d"
@@ -182,25 +196,25 @@ class Found:
     def _socket(self, path: str, chroot: str) -> Reach:
         """Whether there is a socket at a path."""
         inside = f" (smtpd runs in {chroot})" if chroot else ""
+        if self._copy:
+            return Reach(None, f"whether there is a socket at {path}{inside}")
         try:
             self._door.look(path)
         except Unreadable as error:
             return Reach(True) if "socket" in error.reason else Reach(None, f"{path}: {error.reason}")
-        if self._copy:
-            return Reach(None, f"whether there is a socket at {path}{inside}")
         return Reach(False, f"there is no socket at {path}{inside}")
 
     def sasldb(self, path: str, *, chroot: str) -> Reach:
         """Whether smtpd, as the user that it becomes, can read a database: it opens it when somebody logs in."""
         place = f"{chroot}{path}" if chroot else path
         inside = f" (smtpd runs in {chroot})" if chroot else ""
+        if self._copy:
+            return Reach(None, f"whether smtpd can read {place}{inside}")
         try:
             found = self._door.look(place, content=False)
         except Unreadable as error:
             return Reach(None, f"{place}: {error.reason}")
         if found is None:
-            if self._copy:
-                return Reach(None, f"whether there is a {place}{inside}")
             return Reach(False, f"there is no {place}{inside}")
         blocked = self._blocked(place, search=False)
         return Reach(False, blocked) if blocked else Reach(True)
@@ -259,6 +273,8 @@ class Found:
 
     def readable(self, path: str) -> Reach:
         """Whether root can read a file that names authorities."""
+        if self._is_elsewhere(path):
+            return Reach(None, f"{path} is not looked at")
         try:
             found = self._door.look(path)
         except Unreadable as error:
@@ -271,10 +287,12 @@ class Found:
 
     def status(self, path: str) -> File | None:
         """Mode and owners of a file; None where it is absent or cannot be looked at."""
-        return self._status(path)
+        return None if self._is_elsewhere(path) else self._status(path)
 
     def text(self, path: str) -> str | None:
         """The text of a file of settings; None where it is absent or cannot be read."""
+        if self._is_elsewhere(path):
+            return None
         try:
             data = self._bytes(path)
         except Unreadable:
@@ -333,7 +351,7 @@ def subject(
     effective = Effective(configuration)
     services = running(configuration.services, effective.of().text("master_service_disable"))
     around = Found(door, platform, openssl, live, services, copy=copy)
-    files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, live.sasl)
+    files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, around.parsed)
     behaviour = predict(effective, around, platform, openssl)
     return Subject(configuration, platform, openssl, effective, around, behaviour, now, files, whole=whole)
 

@@ -177,7 +177,8 @@ def _files(
         unknown.append((f"{place}:{each.line}" if each.line else place, each.reason))
     if live.main is None and not unknown:
         unknown.append((f"{shown}/main.cf", "there is no such file"))
-    sources = {f"{directory}/main.cf": live.main, f"{directory}/master.cf": live.master, **live.sasl}
+    confs = found.files.sasl if found.files else {}
+    sources = {f"{directory}/main.cf": live.main, f"{directory}/master.cf": live.master, **confs}
     texts: dict[str, list[bytes]] = {}
 
     def locate(origin: Origin) -> Location:

@@ -27,6 +27,9 @@ SASLDB = "/etc/sasldb2"
 DEFAULT_VERIFIER = "auxprop"
 
 
+NOTHING_LEFT = "no mechanism is left"
+
+
 class Announced(NamedTuple):
     """What one activation of SASL gives: mechanisms in the server's order, or what smtpd dies of at that moment."""
 
@@ -78,7 +81,7 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     if kind not in ("cyrus", "dovecot"):
         return dead(f"{kind!r} is no SASL implementation", scope.reason("smtpd_sasl_type"))
     conf: SaslConf | None = None
-    silent = ""
+    silent, assumed = "", False
     unknown: list[str] = []
     source = [scope.reason("smtpd_sasl_type"), scope.reason("smtpd_sasl_path")]
     if kind == "cyrus":
@@ -97,6 +100,7 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         )
     else:
         offered = surroundings.dovecot(path)
+        assumed = offered is None
         if offered is None:
             unknown.append(f"the mechanisms of the Dovecot behind {path}: PLAIN, its default, is assumed")
         available = offered if offered is not None else ("PLAIN",)
@@ -108,7 +112,10 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         if silent:
             pair.append(Announced((), f"Dovecot does not answer: {silent}", "", tuple(source)))
             continue
-        pair.append(_announced(scope, kind, available, name, tuple(source), platform.postfix.table_types))
+        announced = _announced(scope, kind, available, name, tuple(source), platform.postfix.table_types)
+        if assumed and announced.dies.startswith(NOTHING_LEFT):
+            announced = Announced((), "", "which mechanisms Dovecot has", announced.because)
+        pair.append(announced)
     before, after = pair
     hide = (scope.reason("smtpd_discard_ehlo_keywords"),) if hidden else ()
     because["auth_before_tls"] = (*switch, scope.reason("smtpd_tls_auth_only"), *hide, *before.because)
@@ -163,7 +170,7 @@ def _announced(
     # Postfix hands no identity from TLS to libsasl, without which EXTERNAL is never offered.
     left = tuple(each for each in left if each != "EXTERNAL")
     if not left:
-        why = "no mechanism is left" if available else "there is no mechanism"
+        why = NOTHING_LEFT if available else "there is no mechanism"
         return Announced((), f"{why} under {name}", "", tuple(reasons))
     if scope.postfix.series >= FILTER_SINCE:
         filter_name = "smtpd_sasl_mechanism_filter"
@@ -279,8 +286,12 @@ class _Judge:
                     answers.append(Reach(False, f"libsasl has no auxprop plugin {word!r}"))
                 case "sasldb":
                     answers.append(self.around.sasldb(self.setting("sasldb_path") or SASLDB, chroot=self.chroot))
-                case "sql" | "ldapdb":
-                    answers.append(Reach(None, f"what the {word} database answers"))
+                case "sql" | "ldapdb" as name:
+                    # Without it the plugin does not load at all (plugins/sql.c, ldapdb.c).
+                    needed = ("sql_select", "sql_statement") if name == "sql" else ("ldapdb_uri",)
+                    ready = any(self.setting(each) for each in needed)
+                    why = f"what the {word} database answers" if ready else f"{word} has no settings"
+                    answers.append(Reach(None if ready else False, why))
                 case _:
                     answers.append(Reach(False, f"libsasl has no auxprop plugin {word!r}"))
         return _best(answers)

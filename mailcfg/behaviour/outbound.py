@@ -36,12 +36,35 @@ OPTIONAL = ("none", "may", "dane")
 CHECKED = ("fingerprint", "verify", "secure", "dane-only")
 """Levels at which nothing is sent before the peer has proved who it is."""
 
-PLAINTEXT = ("plain", "login", "xoauth2", "oauthbearer")
-"""Mechanisms that hand over something that anyone who reads it can use again."""
+PLAINTEXT = ("plain", "login")
+TOKENS = ("xoauth2", "oauthbearer")
+"""Mechanisms that hand over something that anyone who reads it can use again: those of every libsasl, and those that
+somebody has who names them.
+"""
+
+AUTHENTICATED = ("dane", "dane-only", "fingerprint", "verify", "secure")
+"""Levels at which OpenSSL's own security level is 1 (src/tls/tls_client.c): from OpenSSL 3.0 on it leaves nothing older
+than TLS 1.2 (measured).
+"""
+
+OLD = ("SSLv3", "TLSv1", "TLSv1.1")
+
+ATTRIBUTES = frozenset(
+    [
+        *("ciphers", "protocols", "servername", "match", "exclude", "tafile", "connection_reuse", "enable_rpk"),
+        *("policy_type", "policy_ttl", "policy_domain", "policy_string", "policy_failure", "mx_host_pattern"),
+    ]
+)
+"""What an entry of a policy table may say beside the level."""
+
+ONCE = ("ciphers", "protocols", "servername", "exclude")
+FILLED = ("ciphers", "match", "tafile")
+AT_LEVELS = {"match": ("fingerprint", "verify", "secure"), "tafile": ("verify", "secure")}
+"""Attributes that must not be repeated, must not be empty, and are for some levels only."""
 
 
 class Policy:
-    """One entry of smtp_tls_policy_maps: a level, and attributes of its own."""
+    """One entry of smtp_tls_policy_maps: a level, and attributes of its own. `wrong`: why Postfix defers the mail."""
 
     __slots__ = ("attributes", "level", "next_hop", "wrong")
 
@@ -51,6 +74,29 @@ class Policy:
         self.level = words[0].lower() if words else ""
         self.attributes = {word.partition("=")[0].lower(): word.partition("=")[2] for word in words[1:] if "=" in word}
         self.wrong = "" if self.level in LEVELS else f"{words[0] if words else ''!r} is no TLS security level"
+        # At level none attributes are ignored; what stands in braces is for TLSRPT.
+        if not self.wrong and self.level != "none" and "{" not in text:
+            self.wrong = _misread(self.level, words[1:])
+
+
+def _misread(level: str, words: list[str]) -> str:
+    """What is wrong with the attributes of an entry, none of which Postfix overlooks (tls_policy_lookup_one)."""
+    seen: set[str] = set()
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = name.lower()
+        if not equals or name not in ATTRIBUTES:
+            return f"{word!r} is no attribute of a policy"
+        if name in seen and name in ONCE:
+            return f"it has {name} twice"
+        if name in FILLED and not value:
+            return f"{name} is empty"
+        if level not in AT_LEVELS.get(name, LEVELS):
+            return f"{name} is not for level {level}"
+        if name in ("connection_reuse", "enable_rpk") and value.lower() not in ("yes", "no"):
+            return f"{word} is neither yes nor no"
+        seen.add(name)
+    return ""
 
 
 def hops(effective: Effective, around: Surroundings, openssl: Version) -> tuple[Hop, ...]:
@@ -166,12 +212,14 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
     causes: list[str] = []
     unknown: list[str] = []
     name = service.id if service else f"{side}/unix"
-    wrong = "" if level in LEVELS else f"no mail leaves: {level!r} is no TLS security level"
+    dead = _dies(scope, side, level)
+    wrong = f"no mail leaves: {dead}" if dead else ""
     if entry is not None:
         table = scope.reason(f"{side}_tls_policy_maps", f"{entry.next_hop}: {entry.level}")
         because["tls"] = (table,)
         level = entry.level
-        wrong = f"mail to {entry.next_hop} is deferred: {entry.wrong}" if entry.wrong else ""
+        if entry.wrong and not dead:
+            wrong = f"mail to {entry.next_hop} is deferred: {entry.wrong}"
     else:
         because["tls"] = tuple(scope.reason(each) for each in deciding)
         others = policies(scope.text(f"{side}_tls_policy_maps"))[1]
@@ -181,8 +229,6 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
     implicit = scope.text(f"{side}_tls_wrappermode").lower() == "yes"
     if implicit:
         because["implicit"] = (scope.reason(f"{side}_tls_wrappermode"),)
-        if level in ("none", "may"):
-            causes.append(f"{side}_tls_wrappermode needs encrypt or more: no mail leaves")
     tls: OutboundTls = "none" if wrong else WORDS[level]
     dnssec = scope.text(f"{side}_dns_support_level").lower() == "dnssec"
     without = tls == "dane" and not dnssec
@@ -199,9 +245,14 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
         causes.append(f"{'mail leaves without TLS' if optional else 'no mail leaves'}: TLS is off: {off.words}")
         if optional:
             tls, held = "none", "none"
+    unwrapped = implicit and held in ("none", "may")
+    if unwrapped and not wrong:
+        causes.append(f"{side}_tls_wrappermode needs encrypt or more: no mail leaves")
+    if level == "fingerprint" and not wrong and not _fingerprints(scope, side, entry):
+        causes.append("there is no fingerprint to match: no mail leaves")
     versions = _versions(scope, side, held, entry, because, openssl) if tls != "none" else ()
     credentials, in_clear = _credentials(scope, side, held, implicit, because)
-    stands_still = bool(wrong) or (implicit and held in ("none", "may")) or (level == "dane-only" and without)
+    stands_still = bool(wrong) or unwrapped or (level == "dane-only" and without)
     stands_still = stands_still or (silent and held not in OPTIONAL)
     falls = held in OPTIONAL and not stands_still
     if falls:
@@ -214,7 +265,7 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
         protocols=versions,
         falls_back_to_cleartext=falls,
         checked=level in CHECKED and not wrong and not without,
-        credentials=credentials,
+        credentials=credentials and not dead,
         credentials_in_clear=in_clear and not stands_still,
         implicit=implicit,
         because=because,
@@ -240,7 +291,27 @@ def _versions(
     left = [each for each in protocols(value, scope.postfix).versions if each in spoken(openssl)]
     # A client offers one row of versions: with a gap in them, the one below it (measured).
     top = below_the_gap(left)
-    return tuple(left[: left.index(top) + 1]) if top else ()
+    left = left[: left.index(top) + 1] if top else []
+    old = OLD if level in AUTHENTICATED and openssl >= Version(3, 0) else ()
+    return tuple(each for each in left if each not in old)
+
+
+def _dies(scope: Scope, side: str, level: str) -> str:
+    """What smtp dies of when it starts, whatever a policy table says (src/smtp/smtp.c, smtp_sasl_glue.c; measured)."""
+    if level not in LEVELS:
+        return f"{level!r} is no TLS security level"
+    if scope.text(f"{side}_sasl_auth_enable").lower() == "yes":
+        if not scope.text(f"{side}_sasl_password_maps"):
+            return f"{side}_sasl_auth_enable = yes, and {side}_sasl_password_maps is empty"
+        kind = scope.text(f"{side}_sasl_type")
+        if kind != "cyrus":
+            return f"{kind!r} is no SASL implementation of a client"
+    return ""
+
+
+def _fingerprints(scope: Scope, side: str, entry: Policy | None) -> bool:
+    """Whether there is anything to match at level fingerprint."""
+    return bool((entry and "match" in entry.attributes) or scope.text(f"{side}_tls_fingerprint_cert_match"))
 
 
 def _credentials(
@@ -259,16 +330,29 @@ def _credentials(
     because["credentials_in_clear"] += (*because["tls"], scope.reason(options))
     if implicit or level not in OPTIONAL:
         return True, False
-    words = [word.lower() for word in listed(scope.text(options))]
-    if "noplaintext" in words:
+    value = scope.text(options)
+    if value and set(listed(value)) != {"noanonymous"}:
+        # These mechanisms satisfy no other option, and of a word that is none smtp dies when it is to log in (measured).
         return True, False
-    mechanism_filter = scope.text(f"{side}_sasl_mechanism_filter")
-    if mechanism_filter:
+    patterns = listed(scope.text(f"{side}_sasl_mechanism_filter"))
+    if patterns:
         because["credentials_in_clear"] += (scope.reason(f"{side}_sasl_mechanism_filter"),)
-        kept = [word.lower() for word in listed(mechanism_filter)]
-        if all(not word.startswith("!") and ":" not in word and "/" not in word for word in kept):
-            return True, any(word in PLAINTEXT for word in kept)
+        named = [each for each in TOKENS if each in [word.lower() for word in patterns]]
+        return True, any(_keeps(patterns, each) for each in (*PLAINTEXT, *named))
     return True, True
+
+
+def _keeps(patterns: list[str], name: str) -> bool:
+    """Whether a filter may let a mechanism through: the first match decides (util/match_list.c)."""
+    for word in patterns:
+        bare = word.lstrip("!")
+        keeps = (len(word) - len(bare)) % 2 == 0
+        if bare.lower() == name or bare.startswith("static:"):
+            return keeps
+        # What another table holds nobody knows here.
+        if keeps and (":" in bare or bare.startswith("/")):
+            return True
+    return False
 
 
 def service_origin(hop: Hop) -> Origin | None:

@@ -75,6 +75,11 @@ class Planned:
 
     def sasldb(self, path: str, *, chroot: str) -> Reach:
         """The steps give smtpd the database; inside a chroot it would not find it."""
+        plugins = {
+            each.value for sasl in self._configuration.sasl for each in sasl.settings if each.name == "auxprop_plugin"
+        }
+        if "sasldb" not in plugins:
+            return Reach(False, "the policy keeps no passwords in a sasldb")
         return Reach(False, f"{path} is outside the chroot") if chroot else FINE
 
     def readable(self, path: str) -> Reach:

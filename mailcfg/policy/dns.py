@@ -23,12 +23,17 @@ MxPattern = Annotated[
 ]
 
 
+Printable = Annotated[
+    str, matching(r"[ -~]+", "one line of printable ASCII", '"v=TLSRPTv1; rua=mailto:tls@example.com"')
+]
+
+
 class MtaSts(Table):
     """The MTA-STS policy of the domain, as https://mta-sts.DOMAIN/.well-known/mta-sts.txt has it (RFC 8461)."""
 
-    version: str = "STSv1"
+    version: Printable = "STSv1"
     """The version line."""
-    mode: str
+    mode: Printable
     """`enforce`, `testing` or `none`."""
     mx: list[MxPattern] = Field(min_length=1)
     """The names that an MX of the domain may have."""
@@ -41,7 +46,7 @@ class Dns(Table):
 
     tlsa: list[TlsaRecord] = []
     """The TLSA records of port 25, each as `usage selector type digest` (RFC 6698)."""
-    tlsrpt: str | None = None
+    tlsrpt: Printable | None = None
     """The TXT record at `_smtp._tls`, such as "v=TLSRPTv1; rua=mailto:tls@example.com" (RFC 8460)."""
     mta_sts: MtaSts | None = None
     """The MTA-STS policy of the domain."""

@@ -125,7 +125,7 @@ def _scopes(subject: Subject) -> Iterator[tuple[str, str, Scope]]:
         if endpoint.tls != "none":
             yield "smtpd", endpoint.service, scope
     for hop in subject.behaviour.outbound:
-        if hop.tls != "none":
+        if hop.level != "none":
             yield "smtp", hop.service, subject.scope(subject.service(hop.service))
 
 

@@ -1,9 +1,9 @@
 """A parameter of the client is set where the server was meant, or the other way round.
 
 What it does: looks for parameters on TLS and SASL that begin with smtp_ where the client uses neither, while the server
-does and its own parameter of that name is not set; and for those that begin with smtpd_ on a host whose client alone
-uses it. Also for such options behind -o of a service of the other kind. Where smtp is told to log in and has no table
-of passwords, which smtpd needs none of, it is an error: smtp dies of it.
+does and its own parameter of that name is not set, or is weaker; and for those that begin with smtpd_ on a host whose
+client alone uses it. Also for such options behind -o of a service of the other kind. Where smtp is told to log in and
+has no table of passwords, which smtpd needs none of, it is an error: smtp dies of it.
 
 Why it is bad: Postfix says nothing of a setting without effect. smtp_sasl_security_options = noplaintext hides nothing
 on port 25, and smtp_tls_mandatory_protocols does not limit what the server speaks.
@@ -55,6 +55,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailcfg.behaviour.words import listed
 from mailcfg.configuration import Origin, Setting
 from mailcfg.facts.parameters import catalogue
 from mailcfg.problem import Severity
@@ -102,16 +103,16 @@ PASSED_ON = "postfix."
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look at main.cf, then at the options of services, then for a client without passwords."""
-    main = subject.effective.main
-    if any(name in main for name in CLIENT_NAMES):
-        yield from _for_the_server(subject)
-    if any(name in main for name in SERVER_NAMES):
-        yield from _for_the_client(subject)
+    client, server = _set_here(subject, CLIENT_NAMES), _set_here(subject, SERVER_NAMES)
+    if client:
+        yield from _for_the_server(subject, client)
+    if server:
+        yield from _for_the_client(subject, server)
     yield from _options(subject)
     yield from _without_passwords(subject)
 
 
-def _for_the_server(subject: Subject) -> Iterator[Said]:
+def _for_the_server(subject: Subject, names: list[str]) -> Iterator[Said]:
     """Parameters of a client that does neither TLS nor AUTH."""
     client_tls = _set_somewhere(subject, CLIENT_TLS) or any(
         each.tls != "none" or each.implicit for each in subject.behaviour.outbound
@@ -119,12 +120,12 @@ def _for_the_server(subject: Subject) -> Iterator[Said]:
     client_sasl = _set_somewhere(subject, CLIENT_SASL)
     server_tls = any(each.tls != "none" or each.implicit for each in subject.behaviour.endpoints)
     server_sasl = _server_logs_in(subject)
-    for name in CLIENT_NAMES:
+    for name in names:
         setting = _own(subject, name)
         suffix = name.removeprefix("smtp_")
         sasl = suffix in SASL
         used, meant = (client_sasl, server_sasl) if sasl else (client_tls, server_tls)
-        if setting is None or used or not meant or _set_for(subject, f"smtpd_{suffix}"):
+        if setting is None or used or not meant or _meant(subject, setting, f"smtpd_{suffix}"):
             continue
         idle = "never logs in anywhere" if sasl else "does not use TLS"
         main = f"smtpd_{suffix} = {setting.value}, if the server was meant"
@@ -140,7 +141,7 @@ def _for_the_server(subject: Subject) -> Iterator[Said]:
         )
 
 
-def _for_the_client(subject: Subject) -> Iterator[Said]:
+def _for_the_client(subject: Subject, names: list[str]) -> Iterator[Said]:
     """Parameters of a server that does neither TLS nor AUTH, on a host whose client does."""
     if not (subject.whole or subject.is_policy):
         return
@@ -151,12 +152,12 @@ def _for_the_client(subject: Subject) -> Iterator[Said]:
     client_tls = any(each.tls != "none" for each in subject.behaviour.outbound)
     client_sasl = any(each.credentials for each in subject.behaviour.outbound)
     server_sasl = _server_logs_in(subject)
-    for name in SERVER_NAMES:
+    for name in names:
         setting = _own(subject, name)
         suffix = name.removeprefix("smtpd_")
         sasl = suffix in SASL
         used, meant = (server_sasl, client_sasl) if sasl else (server_tls, client_tls)
-        if setting is None or used or not meant or _set_for(subject, f"smtp_{suffix}"):
+        if setting is None or used or not meant or _meant(subject, setting, f"smtp_{suffix}"):
             continue
         yield Said(
             f"{name} is a parameter of the server, which {'has no AUTH' if sasl else 'has no TLS'}",
@@ -220,20 +221,30 @@ def _without_passwords(subject: Subject) -> Iterator[Said]:
         )
 
 
+def _set_here(subject: Subject, names: tuple[str, ...]) -> list[str]:
+    """Which of some parameters somebody set in main.cf; in a policy, in those words."""
+    main = subject.effective.main
+    found = [name for name in names if name in main]
+    return [name for name in found if main[name].origin.key.startswith(PASSED_ON)] if subject.is_policy else found
+
+
 def _own(subject: Subject, name: str) -> Setting | None:
-    """A parameter of main.cf that somebody set, to something other than its default; in a policy, in those words."""
+    """A parameter of main.cf that is set to something other than its default."""
     setting = subject.effective.main.get(name)
-    if setting is None or (subject.is_policy and not setting.origin.key.startswith(PASSED_ON)):
+    if setting is None:
         return None
     parameter = catalogue().get(name)
     default = parameter.default_in(subject.postfix) if parameter else None
     return None if not setting.value or setting.value == default else setting
 
 
-def _set_for(subject: Subject, name: str) -> bool:
-    """Whether somebody set the parameter of the other side as well, so that neither is a slip for the other."""
-    if _own(subject, name) is not None:
-        return True
+def _meant(subject: Subject, setting: Setting, name: str) -> bool:
+    """Whether somebody set the other side's parameter as well, so that neither is a slip for it. Security options count
+    only where the other side has no less of them: who adds noplaintext to the client's alone means the server.
+    """
+    if _set_here(subject, (name,)):
+        other = subject.effective.main[name].value
+        return not name.endswith("_security_options") or set(listed(setting.value)) <= set(listed(other))
     return any(each.name == name for service in subject.services for each in service.overrides)
 
 

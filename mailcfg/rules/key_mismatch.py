@@ -138,7 +138,7 @@ def _uses(subject: Subject) -> Iterator[Use]:
             servers.setdefault(key, ([], endpoint.service, named))[0].append(label(endpoint))
     clients: dict[object, tuple[list[str], str, _Named]] = {}
     for hop in subject.behaviour.outbound:
-        if hop.tls == "none":
+        if hop.level == "none":
             continue
         service = subject.service(hop.service)
         side = "lmtp" if service is not None and service.command == "lmtp" else "smtp"

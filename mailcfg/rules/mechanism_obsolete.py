@@ -49,7 +49,7 @@ from mailcfg.configuration import Origin
 from mailcfg.facts.mechanisms import UNKNOWN, mechanisms
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.mechanisms_undeclared import announced, place_of_mechanisms, readers
+from mailcfg.rules.mechanisms_undeclared import announced, maybe_a_copy, place_of_mechanisms, readers
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("RFC 6331", "cyrusimap/cyrus-sasl#787", "cyrusimap/cyrus-sasl#708")
@@ -65,7 +65,7 @@ def check(subject: Subject) -> Iterator[Said]:
             if not why:
                 continue
             reader = next((each for each in readers(subject) if each.endpoint is endpoint), None)
-            if reader is not None and "mech_list" not in reader.conf.settings:
+            if maybe_a_copy(subject) if reader is None else "mech_list" not in reader.conf.settings:
                 continue
             at = place_of_mechanisms(subject, reader) if reader else _of_dovecot(subject)
             if (at, name) in told:

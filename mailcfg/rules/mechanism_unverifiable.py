@@ -47,6 +47,7 @@ from mailcfg.rules.mechanisms_undeclared import (
     Reader,
     announced,
     chroot_of,
+    maybe_a_copy,
     needs,
     place_of_mechanisms,
     readers,
@@ -104,7 +105,7 @@ def has_secrets(subject: Subject, reader: Reader) -> bool | None:
     if subject.is_policy:
         # Of a backend that a policy does not name nothing is set up.
         return False
-    if reader.conf.unknown or any(each.startswith(OTHER_SOURCES) for each in settings):
+    if reader.conf.unknown or maybe_a_copy(subject) or any(each.startswith(OTHER_SOURCES) for each in settings):
         return None
     path = settings["sasldb_path"].value if "sasldb_path" in settings else SASLDB
     return subject.around.sasldb(path, chroot=chroot_of(subject, reader)).ok

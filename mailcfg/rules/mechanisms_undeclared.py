@@ -93,7 +93,7 @@ def check(subject: Subject) -> Iterator[Said]:
         if "mech_list" in conf.settings or conf.unknown or conf.refused or key in told:
             continue
         others = [each for each in announced(reader.endpoint) if needs(each) != "password"]
-        if not others:
+        if not others or (not conf.path and _lies_elsewhere(subject)):
             continue
         told.add(key)
         name = f"{reader.scope.text('smtpd_sasl_path')}.conf"
@@ -109,6 +109,13 @@ def check(subject: Subject) -> Iterator[Said]:
             main=f"mech_list: PLAIN LOGIN (in {conf.path or name})",
             severity=SEVERITY if not conf.path or "auxprop" not in verifiers(conf) else Severity.WARNING,
         )
+
+
+def _lies_elsewhere(subject: Subject) -> bool:
+    """Whether there is an smtpd.conf, and only its place is wrong: that is a finding of its own."""
+    from mailcfg.rules import smtpd_conf_unread
+
+    return any(True for _ in smtpd_conf_unread.check(subject))
 
 
 def readers(subject: Subject) -> tuple[Reader, ...]:
@@ -155,6 +162,12 @@ def chroot_of(subject: Subject, reader: Reader) -> str:
     if not in_chroot(reader.service, subject.postfix.series, level):
         return ""
     return reader.scope.text("queue_directory") or subject.platform.postfix.queue_directory
+
+
+def maybe_a_copy(subject: Subject) -> bool:
+    """Whether live files stand elsewhere than they belong, so that what is around them may be on another machine."""
+    usual = subject.platform.postfix.config_directory
+    return not subject.is_policy and subject.configuration.config_directory != usual
 
 
 def place_of_mechanisms(subject: Subject, reader: Reader) -> Origin:

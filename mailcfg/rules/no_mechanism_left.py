@@ -58,7 +58,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailcfg.behaviour.auth import OPTIONS, Announced, server_auth
+from mailcfg.behaviour.auth import Announced, server_auth
 from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.model import Endpoint
 from mailcfg.behaviour.words import listed
@@ -68,7 +68,7 @@ from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.anonymous_allowed import PAIR
 from mailcfg.rules.mechanism_unverifiable import has_secrets, takes_passwords
-from mailcfg.rules.mechanisms_undeclared import Reader, needs, readers
+from mailcfg.rules.mechanisms_undeclared import Reader, maybe_a_copy, needs, readers
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("SASL_README", "postconf(5) smtpd_sasl_tls_security_options")
@@ -81,7 +81,7 @@ NONE_LEFT = ("no mechanism is left", "there is no mechanism", f"{FILTER} leaves 
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look for smtpds that die of it, then for what can never succeed."""
-    told: set[tuple[Origin, str]] = set()
+    told: set[Origin] = set()
     for endpoint in subject.behaviour.endpoints:
         if not endpoint.causes:
             continue
@@ -90,18 +90,18 @@ def check(subject: Subject) -> Iterator[Said]:
             if not activation.dies.startswith(NONE_LEFT) or _elsewhere(subject, endpoint, scope):
                 continue
             at = _place(subject, endpoint, name, activation)
-            if (at, name) in told:
+            if at in told:
                 continue
-            told.add((at, name))
-            inside = name == PAIR[1]
+            told.add(at)
+            policy, main = _mending(name, activation)
             yield Said(
                 f"{label(endpoint)}: {activation.dies}",
-                "smtpd dies: every connection ends after STARTTLS" if inside and endpoint.works else "smtpd dies of it",
+                "after STARTTLS smtpd dies" if endpoint.works else "smtpd dies: every connection ends",
                 at,
                 name,
                 endpoint.service,
-                policy='tls_security_options = ["noanonymous"]' if inside else 'auth = "inside-tls"',
-                main=f"{name} = noanonymous" if inside else "smtpd_tls_auth_only = yes",
+                policy=policy,
+                main=main,
             )
     for reader in readers(subject):
         if not takes_passwords(reader.conf) or reader.conf.unknown or not reader.conf.path:
@@ -110,9 +110,9 @@ def check(subject: Subject) -> Iterator[Said]:
         if found is None:
             continue
         at = subject.endpoint_place(reader.endpoint, found, PAIR[0])
-        if (at, "") in told:
+        if at in told:
             continue
-        told.add((at, ""))
+        told.add(at)
         yield Said(
             f"{label(reader.endpoint)}: noplaintext leaves no mechanism that saslauthd can check",
             "nobody can log in",
@@ -136,22 +136,10 @@ def deaths(subject: Subject, endpoint: Endpoint) -> Iterator[tuple[str, Announce
         yield PAIR[1], auth.after
 
 
-def unknown_options(scope: Scope, name: str) -> list[str]:
-    """The words of security options that Postfix does not know: of Cyrus SASL only small letters will do."""
-    value = scope.text(name)
-    if not value:
-        return []
-    words = listed(value)
-    dovecot = name.startswith("smtpd") and scope.text("smtpd_sasl_type") == "dovecot"
-    if not words and not dovecot:
-        return [value]
-    return [each for each in words if (each.lower() if dovecot else each) not in OPTIONS]
-
-
 def _elsewhere(subject: Subject, endpoint: Endpoint, scope: Scope) -> bool:
     """Whether the mechanisms, or the plugins that bring them, may be on another machine."""
     if scope.text("smtpd_sasl_type") == "dovecot":
-        return subject.around.dovecot(scope.text("smtpd_sasl_path")) is None
+        return maybe_a_copy(subject) or subject.around.dovecot(scope.text("smtpd_sasl_path")) is None
     conf = next((each.conf for each in readers(subject) if each.endpoint is endpoint), None)
     if conf is None or conf.unknown:
         return True
@@ -162,10 +150,15 @@ def _elsewhere(subject: Subject, endpoint: Endpoint, scope: Scope) -> bool:
     return any(each in facts.known and each not in facts.packaged for each in listing.value.upper().split())
 
 
-def maybe_a_copy(subject: Subject) -> bool:
-    """Whether live files stand elsewhere than they belong, so that what is around them may be on another machine."""
-    usual = subject.platform.postfix.config_directory
-    return not subject.is_policy and subject.configuration.config_directory != usual
+def _mending(name: str, activation: Announced) -> tuple[str, str]:
+    """How to have a mechanism again: in a policy, and in main.cf or smtpd.conf."""
+    if activation.dies.startswith("there is no mechanism"):
+        return 'mechanisms = ["PLAIN", "LOGIN"]', "mech_list: PLAIN LOGIN, and the package with their plugins"
+    if activation.dies.startswith(FILTER):
+        return f"remove {FILTER} from [postfix.main]", f"{FILTER} = plain, login"
+    if name == PAIR[1]:
+        return 'tls_security_options = ["noanonymous"]', f"{PAIR[1]} = noanonymous"
+    return 'auth = "inside-tls"', f"smtpd_tls_auth_only = yes, with {PAIR[1]} = noanonymous"
 
 
 def _place(subject: Subject, endpoint: Endpoint, name: str, activation: Announced) -> Origin:

@@ -45,16 +45,18 @@ References: postconf(5) smtpd_sasl_security_options, postconf(5) smtp_sasl_secur
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mailcfg.behaviour.auth import OPTIONS
 from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.model import Hop
 from mailcfg.behaviour.outbound import CHECKED, OPTIONAL
+from mailcfg.behaviour.words import listed
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.anonymous_allowed import PAIR
-from mailcfg.rules.no_mechanism_left import deaths, unknown_options
+from mailcfg.rules.no_mechanism_left import deaths
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("postconf(5) smtpd_sasl_security_options", "postconf(5) smtp_sasl_security_options")
@@ -68,7 +70,7 @@ def check(subject: Subject) -> Iterator[Said]:
             continue
         dying = {name for name, _ in deaths(subject, endpoint)} if endpoint.causes else set()
         for name in PAIR:
-            wrong = unknown_options(scope, name)
+            wrong = unknown_options(scope.text(name), scope.text("smtpd_sasl_type") == "dovecot")
             at = _place(scope, name, PAIR[0]) if wrong else None
             if at is None or at in told:
                 continue
@@ -83,13 +85,22 @@ def check(subject: Subject) -> Iterator[Said]:
         scope = subject.scope(service)
         side = service.command if service else "smtp"
         for name in _used(hop, side):
-            wrong = unknown_options(scope, name)
+            wrong = unknown_options(scope.text(name), False)
             names = (name, f"{side}_sasl_tls_security_options", f"{side}_sasl_security_options")
             at = _place(scope, *names) if wrong else None
             if at is not None and at not in told:
                 told.add(at)
                 effect = f"{side} dies of it when it logs in, and the mail stays in the queue"
                 yield _said(subject, wrong[0], effect, at, name, hop.service, hop.service, bites=True)
+
+
+@lru_cache(maxsize=256)
+def unknown_options(value: str, any_case: bool) -> tuple[str, ...]:
+    """The words of security options that Postfix does not know."""
+    words = listed(value)
+    if value and not words and not any_case:
+        return (value,)
+    return tuple(each for each in words if (each.lower() if any_case else each) not in OPTIONS)
 
 
 def _place(scope: Scope, *names: str) -> Origin | None:

@@ -91,8 +91,9 @@ def check(subject: Subject) -> Iterator[Said]:
     for hop in subject.behaviour.outbound:
         service = subject.service(hop.service)
         side = service.command if service else "smtp"
-        value = subject.scope(service).value(f"{side}_sasl_type")
-        if value.value == "cyrus" or value.origin in told or not hop.credentials:
+        scope = subject.scope(service)
+        value = scope.value(f"{side}_sasl_type")
+        if value.value == "cyrus" or value.origin in told or scope.text(f"{side}_sasl_auth_enable").lower() != "yes":
             continue
         told.add(value.origin)
         yield Said(

@@ -83,7 +83,7 @@ from typing import NamedTuple
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.mechanisms_undeclared import readers, verifiers
+from mailcfg.rules.mechanisms_undeclared import maybe_a_copy, readers, verifiers
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("SASL_README", "saslauthd(8)", "Cyrus SASL LDAP_SASLAUTHD")
@@ -121,15 +121,15 @@ NONE = Settings("", {}, {}, True)
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look at saslauthd's settings where somebody asks it."""
-    asked = False
-    for reader in readers(subject):
-        if reader.conf.unknown or reader.conf.refused or "saslauthd" not in verifiers(reader.conf):
-            continue
-        # Of a copy, where nobody can tell of the socket, the settings on this machine may be another host's.
-        if subject.is_policy or reader.endpoint.socket is not None:
-            asked = True
-            break
-    if not asked:
+    asked = any(
+        "saslauthd" in verifiers(each.conf) and not each.conf.unknown and not each.conf.refused
+        for each in readers(subject)
+    )
+    # Beside a copy the settings on this machine may be another host's.
+    if not asked or maybe_a_copy(subject):
+        return
+    text = subject.around.text(subject.platform.saslauthd.settings_file) or ""
+    if "rimap" not in text and "ldap" not in text:
         return
     settings = saslauthd_settings(subject)
     if not settings.started:
@@ -141,14 +141,15 @@ def check(subject: Subject) -> Iterator[Said]:
 
 
 def _rimap(subject: Subject, settings: Settings) -> Iterator[Said]:
-    host = settings.options.get("-O") or settings.options.get("-H") or ""
+    letter = "-O" if settings.options.get("-O") else "-H"
+    host = settings.options.get(letter, "")
     name = host.partition("/")[0]
     if not name or is_here(subject, name):
         return
     yield Said(
         f"saslauthd hands every password to the IMAP server {name} without TLS",
         "anyone on the way there reads it; saslauthd has no TLS for rimap",
-        _place(subject, settings.lines.get("-O", 0), "sasl.saslauthd.rimap.host"),
+        _place(subject, settings.lines[letter], "sasl.saslauthd.rimap.host"),
         "rimap",
         policy='host = "127.0.0.1", with the IMAP server or a tunnel such as stunnel to it on this host',
         main="-O 127.0.0.1, with the IMAP server or a tunnel such as stunnel to it on this host",

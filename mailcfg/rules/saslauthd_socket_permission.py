@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.mechanisms_undeclared import chroot_of
+from mailcfg.rules.mechanisms_undeclared import chroot_of, maybe_a_copy
 from mailcfg.rules.saslauthd_socket_chroot import absent, askers, mux_of, place_of_socket
 
 SEVERITY = Severity.ERROR
@@ -45,7 +45,7 @@ REFERENCES = ("saslauthd(8)", "SASL_README")
 
 def check(subject: Subject) -> Iterator[Said]:
     """Look at the way to the socket. A policy's steps open it."""
-    if subject.is_policy:
+    if subject.is_policy or maybe_a_copy(subject):
         return
     told: set[tuple[Origin, str]] = set()
     for reader in askers(subject):

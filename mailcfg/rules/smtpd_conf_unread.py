@@ -64,8 +64,7 @@ from collections.abc import Iterator
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.mechanisms_undeclared import Reader, readers
-from mailcfg.rules.no_mechanism_left import maybe_a_copy
+from mailcfg.rules.mechanisms_undeclared import Reader, maybe_a_copy, readers
 from mailcfg.rules.sasl_type_mismatch import names_a_file
 
 SEVERITY = Severity.ERROR

@@ -30,8 +30,8 @@ def inside_tls(at: Lab) -> Session:
 def scram() -> Iterator[Lab]:
     lab.needs("postfix", "saslpasswd2", "openssl")
     with lab.directory() as path:
-        mx, port = lab.free_port(), lab.free_port()
-        postfix = lab.Postfix(path, [mx, port])
+        mx, port, implicit = lab.free_port(), lab.free_port(), lab.free_port()
+        postfix = lab.Postfix(path, [mx, port, implicit])
         postfix.prepare()
         bundle = lab.overlay(
             path,
@@ -43,9 +43,14 @@ address = "127.0.0.1"
 [submission]
 port = {port}
 address = "127.0.0.1"
+[submissions]
+port = {implicit}
+address = "127.0.0.1"
 [certificates.mail]
 certificate_file = "{path}/tls/mail.pem"
 key_file = "{path}/tls/mail.key"
+[sasl]
+mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]
 [sasl.sasldb]
 path = "{path}/etc/sasldb2"
 """,

@@ -42,6 +42,7 @@ key_file = "{path}/tls/mail.key"
 ca_certificate_file = "{path}/tls/ca.pem"
 ca_key_file = "{path}/tls/ca.key"
 [sasl]
+mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]
 realm = "smtp.example.net"
 authenticated_header = true
 [sasl.sasldb]

@@ -8,6 +8,7 @@ down is described: `# PATH = PART, PART` with the parts of `made`. Without a mas
 from __future__ import annotations
 
 import socket
+import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -158,8 +159,10 @@ def made(root: Path, name: str, parts: str, described: dict[str, str]) -> None:
             case ["directory"]:
                 path.mkdir(exist_ok=True)
             case ["socket"]:
-                with socket.socket(socket.AF_UNIX) as made_socket:
-                    made_socket.bind(str(path))
+                # The name of a socket is short; once it is there it can be moved.
+                with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as made_socket:
+                    made_socket.bind(f"{short}/s")
+                    Path(short, "s").rename(path)
             case _:
                 raise ValueError(f"{name} = {parts}: {' '.join(part)!r} is no part")
     if data or not path.exists():

@@ -156,7 +156,7 @@ class Machine:
 
 def place(site: Path, folder: Path) -> Machine:
     """Build a site and put it in place on a machine that has just the package, by the commands that build prints."""
-    done = mailcfg("build", site, "-o", folder / "dist", "--quiet")
+    done = mailcfg("build", site, "-o", folder / "dist", "--quiet", "--allow-findings")
     assert done.code == 0, done.err
     machine = Machine(folder / "root", folder / "dist" / site.stem)
     manifest = json.loads((machine.bundle / "manifest.json").read_text())
