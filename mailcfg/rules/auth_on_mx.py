@@ -38,12 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailcfg.behaviour.effective import Scope
-from mailcfg.behaviour.words import listed
+from mailcfg.behaviour.reach import closed, only_local, private
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.tls_required_on_mx import OPENING, RESTRICTIONS, only_local, private
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("RFC 6409 §3.1", "RFC 8314")
@@ -56,7 +54,7 @@ def check(subject: Subject) -> Iterator[Said]:
         if endpoint.port != 25 or not (endpoint.auth_before_tls or endpoint.auth_after_tls):
             continue
         scope = subject.scope_of(endpoint)
-        if only_local(endpoint, scope) or private(endpoint.address) or _closed(scope):
+        if only_local(endpoint, scope) or private(endpoint.address) or closed(scope):
             continue
         at = subject.endpoint_place(endpoint, "smtpd_sasl_auth_enable")
         if at in told:
@@ -74,14 +72,3 @@ def check(subject: Subject) -> Iterator[Said]:
             main="smtpd_sasl_auth_enable = no, and -o smtpd_sasl_auth_enable=yes below submission and submissions",
             severity=SEVERITY if clear else Severity.INFO,
         )
-
-
-def _closed(scope: Scope) -> bool:
-    """Whether a list of restrictions turns all strangers away: port 25 of a host that takes submissions alone."""
-    for name in RESTRICTIONS:
-        for word in listed(scope.text(name)):
-            if word in OPENING:
-                break
-            if word in ("reject", "defer"):
-                return True
-    return False

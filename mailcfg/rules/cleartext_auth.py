@@ -37,11 +37,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.model import Endpoint
+from mailcfg.behaviour.reach import only_local
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.mechanisms_undeclared import labels, needs
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 4954 §4", "RFC 4616 §1", "postconf(5) smtpd_tls_auth_only")

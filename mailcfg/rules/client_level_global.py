@@ -40,12 +40,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.outbound import OPTIONAL, general_level
+from mailcfg.behaviour.reach import private
 from mailcfg.behaviour.tls import LEVELS
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.relay_wrappermode import NextHop, next_hops
-from mailcfg.rules.tls_required_on_mx import private
 
 SEVERITY = Severity.WARNING
 REFERENCES = ("postconf(5) smtp_tls_security_level", "FILTER_README")

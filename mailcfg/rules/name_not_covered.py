@@ -47,10 +47,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailcfg.behaviour.reach import only_local
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
 from mailcfg.rules.key_mismatch import Use, uses
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 9525",)

@@ -58,12 +58,12 @@ from collections.abc import Iterator
 from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.model import Endpoint
 from mailcfg.behaviour.protocols import protocols
+from mailcfg.behaviour.reach import only_local
 from mailcfg.behaviour.tls import ENFORCING
 from mailcfg.behaviour.words import listed
 from mailcfg.configuration import Origin, Setting
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("master(5)", "docker-mailserver/docker-mailserver#408")

@@ -40,9 +40,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.model import Endpoint
+from mailcfg.behaviour.reach import only_local
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 8314", "postconf(5) smtpd_tls_security_level")

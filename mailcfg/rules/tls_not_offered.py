@@ -39,11 +39,11 @@ from collections.abc import Iterator
 
 from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.model import Endpoint
+from mailcfg.behaviour.reach import only_local
 from mailcfg.behaviour.tls import CHAIN_FILES_SINCE
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("postconf(5) smtpd_tls_security_level", "postconf(5) smtpd_tls_chain_files")

@@ -42,10 +42,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.model import Endpoint
+from mailcfg.behaviour.reach import only_local
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject, label
-from mailcfg.rules.tls_required_on_mx import only_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 8314 §3.3", "postconf(5) smtpd_tls_wrappermode")
