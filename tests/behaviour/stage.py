@@ -333,7 +333,7 @@ def stage(root: str = "") -> Iterator[Stage]:
     path = Path(tempfile.mkdtemp(prefix="mailcfg-lab-", dir=f"{root}/tmp"))
     try:
         made = Stage(root, path)
-        with logger(path), saslauthd(root, made.inside, path):
+        with logger(path), lab.saslauthd(path / "auth", {USER: PASSWORD}, path / "saslauthd", root):
             os.link(path / "auth/mux", path / "closed/mux")
             yield made
     finally:
@@ -348,37 +348,6 @@ def logger(path: Path) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, "-IS", "-c", LOGGER, service, path / "mail.log"])
     try:
         lab.wait_for("the logger's socket", service.is_socket)
-        yield
-    finally:
-        process.terminate()
-        process.wait(lab.TIMEOUT)
-
-
-@contextmanager
-def saslauthd(root: str, inside: str, path: Path) -> Iterator[None]:
-    """A saslauthd with one user more than the machine below the root has: in a mount namespace of its own."""
-    work = path / "saslauthd"
-    work.mkdir(mode=0o700)
-    for name in ("passwd", "shadow"):
-        (work / name).write_bytes(Path(f"{root}/etc/{name}").read_bytes())
-    hashed = lab.run("openssl", "passwd", "-6", "-stdin", text=PASSWORD + "\n").stdout.strip()
-    with (work / "passwd").open("a") as file:
-        file.write(f"{USER}:x:7001:7001::/nonexistent:/usr/sbin/nologin\n")
-    with (work / "shadow").open("a") as file:
-        file.write(f"{USER}:{hashed}:20000:0:99999:7:::\n")
-    mounts = " && ".join(f"mount --bind {work}/{name} {root}/etc/{name}" for name in ("passwd", "shadow"))
-    command = f"{mounts} && exec {' '.join(chrooted(root))} saslauthd -a shadow -m {inside}/auth -n 1 -d"
-    with (work / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "PATH": lab.PATH},
-        )
-    try:
-        lab.wait_for("saslauthd's socket", lambda: (path / "auth/mux").is_socket())
         yield
     finally:
         process.terminate()

@@ -8,16 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import NamedTuple
 
 import pytest
 
 from tests.behaviour.drawn import Batch, Case, draw
-from tests.behaviour.observed import Observed, client, observe
+from tests.behaviour.observed import Observed, observe
 from tests.behaviour.predicted import differences, predicted
 from tests.behaviour.stage import WORKERS, Deaths, Stage, ports, stage
 from tests.postfix import lab
-from tests.postfix.smtp import Session, mechanisms
 
 pytestmark = pytest.mark.xdist_group("postscreen")
 
@@ -26,6 +24,9 @@ LISTENERS = 30
 
 WAIT = 1
 """Seconds in which postscreen wants a stranger to be silent."""
+
+NAMELESS = ("blanks around its equals sign", "without braces")
+"""What smtpd dies of before it has the name that we gave it: we would wait for it for ever."""
 
 HELPERS = "dnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\n"
 
@@ -84,7 +85,7 @@ def test_a_known_client_meets_the_smtpd_behind(
 ) -> None:
     with ports(LISTENERS) as given:
         drawn = draw(seed, here.layout, given)
-        cases = [behind(case) for case in drawn.cases]
+        cases = [behind(case) for case in drawn.cases if not any(each in " ".join(case.told) for each in NAMELESS)]
         batch = drawn._replace(cases=(*cases[:-1], cases[-1]._replace(rows=cases[-1].rows + HELPERS)))
         met = known(here, batch)
     said = predicted(here)

@@ -281,23 +281,22 @@ def place(bundle: Bundle, postfix: Postfix) -> None:
 
 
 @contextmanager
-def saslauthd(socket_directory: Path, users: dict[str, str], work: Path) -> Iterator[None]:
-    """A saslauthd whose password file is its own: only this process sees it, through a mount namespace."""
+def saslauthd(socket_directory: Path, users: dict[str, str], work: Path, root: str = "") -> Iterator[None]:
+    """A saslauthd whose password file is its own: only this process sees it, through a mount namespace. With a root it
+    is the one installed there, and its socket lies there too.
+    """
     work.mkdir(mode=0o700, exist_ok=True)
     for name in ("passwd", "shadow"):
-        (work / name).write_bytes(Path("/etc", name).read_bytes())
+        (work / name).write_bytes(Path(f"{root}/etc", name).read_bytes())
     for user, password in users.items():
         hashed = run("openssl", "passwd", "-6", "-stdin", text=password + "\n").stdout.strip()
         with (work / "passwd").open("a") as file:
             file.write(f"{user}:x:7001:7001::/nonexistent:/usr/sbin/nologin\n")
         with (work / "shadow").open("a") as file:
             file.write(f"{user}:{hashed}:20000:0:99999:7:::\n")
-    socket_directory.mkdir(parents=True, exist_ok=True)
-    # The directory decides who may ask; on a host the group is sasl, and postfix a member of it.
-    shutil.chown(socket_directory, "root", "postfix")
-    socket_directory.chmod(0o710)
-    mounts = " && ".join(f"mount --bind {work}/{name} /etc/{name}" for name in ("passwd", "shadow"))
-    command = f"{mounts} && exec saslauthd -a shadow -m {socket_directory} -n 1 -d"
+    mounts = " && ".join(f"mount --bind {work}/{name} {root}/etc/{name}" for name in ("passwd", "shadow"))
+    inside = f"/{socket_directory.relative_to(root or '/')}"
+    command = f"{mounts} && exec {f'chroot {root}' if root else ''} saslauthd -a shadow -m {inside} -n 1 -d"
     with (work / "log").open("wb") as log:
         process = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", command],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import ssl
 import subprocess
 import sys
@@ -56,6 +57,10 @@ queue_directory = "{postfix.spool}"
         )
         lab.place(bundle, postfix)
         users = {"test": "testpass"}
+        socket_directory.mkdir(parents=True, exist_ok=True)
+        # The directory decides who may ask; on a host the group is sasl, and postfix a member of it.
+        shutil.chown(socket_directory, "root", "postfix")
+        socket_directory.chmod(0o710)
         with lab.saslauthd(socket_directory, users, path / "private"), postfix.running():
             yield Lab(postfix, ports[0], ports[1], ports[2], path / "tls/mail.pem")
 
