@@ -212,7 +212,7 @@ CHAINS = (
 )
 ODD_CHAINS = (
     *("rsa.pem, rsa.key", "rsa-cert-first.pem", "nosuch.pem, rsa.key, rsa.pem", "rsa.key, rsa.pem, nosuch.pem", "nosuch.pem"),
-    *("rsa.key", "rsa.pem", "rsa.key, rsa2.pem", "rsa.key, ec.pem", "ec.key, ec.pem, rsa.key, rsa2.pem", "encrypted.key, rsa.pem"),
+    *("ed.key, ed.pem, ec.key, ec.pem", "rsa.key", "rsa.pem", "rsa.key, rsa2.pem", "rsa.key, ec.pem", "ec.key, ec.pem, rsa.key, rsa2.pem", "encrypted.key, rsa.pem"),
     *("garbage.pem", "rsa-key-first.pem, garbage.pem", "rsa.key, empty.pem, rsa.pem", "rsa-key-first.pem, rsa2-key-first.pem"),
     *("rsa.key, ec.key, rsa.pem, ec.pem", "rsa-key-first.pem, ec.key", "small.key, small.pem", "ed.key, ed.pem", "."),
     *("rsa.key, rsa.pem, rsa2.pem", "rsa-key-first.pem, ec.pem", "empty.pem", "garbled.pem", "torn.pem", "rsa.key, rsa-key-first.pem"),
