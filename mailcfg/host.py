@@ -288,9 +288,10 @@ def replace(path: str, data: bytes) -> None:
     try:
         _write(fresh, data, 0o644)
         os.rename(fresh, path)
-    except OSError:
+    except OSError as error:
         if os.path.lexists(fresh):
             os.unlink(fresh)
+        error.filename, error.filename2 = path, None
         raise
 
 

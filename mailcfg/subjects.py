@@ -137,6 +137,15 @@ def _accepted(document: Document) -> tuple[Accepted, ...]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
+ADVICE = (
+    ("missing '='", "write name = value, or # before a comment, or a space before what continues the line above"),
+    ("bad field count", "a service is eight columns in a line, with its options behind them or below, after a space"),
+    ("macro call nesting", "the value leads back to itself: write out what it is to be"),
+    ("macro", "each ${ needs its }, and the name of a parameter after it"),
+)
+"""What mends a line that Postfix refuses, by what it says of it."""
+
+
 def of_live(wish: Wish) -> Looked:
     """The machine's own configuration, below the root."""
     door = Machine(wish.root)
@@ -152,6 +161,8 @@ def of_directory(path: str, wish: Wish) -> Looked:
     if door.root and not f"{whole}/".startswith(f"{door.root}/"):
         raise Failure(f"{path} is not below --root {wish.root}")
     inside = whole[len(door.root) :] or "/"
+    if os.path.basename(whole) in ("main.cf", "master.cf") and host.is_file(whole):
+        raise Failure(f"{path} is one file of a configuration; name its directory, {os.path.dirname(path) or '.'}")
     if not host.is_file(f"{whole}/main.cf"):
         raise Failure(f"{path} holds no main.cf; name a site.toml, a directory with a main.cf, or --live")
     facts, postfix = _versions(wish, door)
@@ -174,7 +185,8 @@ def _files(
     unknown: list[tuple[str, str]] = []
     for each in troubles:
         place = _shown(each.file, directory, shown)
-        unknown.append((f"{place}:{each.line}" if each.line else place, each.reason))
+        advice = next((f"; {told}" for start, told in ADVICE if start in each.reason), "") if each.line else ""
+        unknown.append((f"{place}:{each.line}" if each.line else place, each.reason + advice))
     if live.main is None and not unknown:
         unknown.append((f"{shown}/main.cf", "there is no such file"))
     confs = found.files.sasl if found.files else {}
@@ -210,6 +222,10 @@ def _versions(wish: Wish, door: Machine) -> tuple[Platform, Version]:
             given = Version.parse(wish.postfix)
         except ValueError:
             raise Failure(f"--postfix {wish.postfix}: write a version such as 3.7 or 3.7.11") from None
+        known = sorted(Version.parse(platform(name).postfix.version).series for name in platform_names())
+        if not known[0] <= given.series <= known[-1]:
+            oldest, newest = (".".join(map(str, each)) for each in (known[0], known[-1]))
+            raise Failure(f"--postfix {wish.postfix}: what is known here is Postfix {oldest} to {newest}")
     if wish.platform is not None:
         if wish.platform not in platform_names():
             raise Failure(f"--platform {wish.platform}: one of {', '.join(platform_names())}")
@@ -222,14 +238,7 @@ def _versions(wish: Wish, door: Machine) -> tuple[Platform, Version]:
             given = Version.parse(told) if told else None
         except ValueError:
             given = None
-    if name:
-        facts = platform(name)
-        if wish.postfix is None or facts.postfix.version.startswith(f"{given}"):
-            return facts, given or Version.parse(facts.postfix.version)
-        own = Version.parse(facts.postfix.version)
-        if given is not None and own.series == given.series:
-            return facts, given
-    facts = platform(nearest(given))
+    facts = platform(name or nearest(given))
     return facts, given or Version.parse(facts.postfix.version)
 
 

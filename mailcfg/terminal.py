@@ -23,3 +23,11 @@ def colored(wish: str, stream: TextIO | None = None) -> bool:
     if wish != "auto":
         return wish == "always"
     return (stream or sys.stderr).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def count(text: str) -> int:
+    """A number of processes, as a command line has it. Raises argparse.ArgumentTypeError."""
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 1024:
+        raise argparse.ArgumentTypeError("a number from 1 to 1024")
+    return number

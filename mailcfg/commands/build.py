@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mailcfg.cli import ExitCode, Failure
-from mailcfg.terminal import add_color, colored
+from mailcfg.terminal import add_color, colored, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,16 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--allow-findings", action="store_true", help="build what a rule calls an error, and say so all the same"
     )
     parser.add_argument("--format", choices=("tree", "tar"), default="tree", help="a directory or a plain tar a site")
-    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one a core for many sites)")
+    parser.add_argument("-j", "--jobs", type=count, metavar="N", help="processes (default: one a core for many sites)")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     add_color(parser)
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if not 1 <= number <= 1024:
-        raise argparse.ArgumentTypeError("a number from 1 to 1024")
-    return number
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

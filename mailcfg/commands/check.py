@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mailcfg.cli import ExitCode, Failure
-from mailcfg.terminal import add_color, colored
+from mailcfg.terminal import add_color, colored, count
 
 if TYPE_CHECKING:
     from mailcfg.problem import Finding
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     formats = resources.modules("reports/findings")
     parser.add_argument("--format", choices=formats, default="text", help="how to tell it (default: text)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write there, in one step, instead of standard output")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="processes (default: one a core for many sites)")
+    parser.add_argument("-j", "--jobs", type=count, metavar="N", help="processes (default: one a core for many sites)")
     parser.add_argument("--quiet", action="store_true", help="say nothing: the exit status tells")
     add_color(parser)
 

@@ -11,9 +11,8 @@ HELP = "print the JSON Schema of a policy, or of a document that mailcfg writes"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "name", nargs="?", default="site", metavar="NAME", help="site (default), manifest, platforms or drift"
-    )
+    names = "site (default), manifest, platforms, drift, behaviour or findings"
+    parser.add_argument("name", nargs="?", default="site", metavar="NAME", help=names)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

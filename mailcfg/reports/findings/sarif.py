@@ -131,9 +131,10 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 def _uri(file: str) -> str:
-    """A path as a relative reference, bytes that are no UTF-8 included; one of a machine is told from its root."""
+    """A path as a URI, bytes that are no UTF-8 included: a relative reference, or a file of this machine."""
     parts = [_NO_BYTE.sub("\ufffd", step).encode(errors="surrogateescape") for step in steps(file) if step]
-    return "/".join("".join(map(_encoded, part)) for part in parts) or "."
+    path = "/".join("".join(map(_encoded, part)) for part in parts)
+    return f"file:///{path}" if file.startswith("/") else path or "."
 
 
 def _encoded(byte: int) -> str:
