@@ -1,8 +1,9 @@
 """TLS 1.0 or 1.1 is good enough where TLS is mandatory.
 
 What it does: looks for listeners that do nothing without TLS and complete a handshake with TLS 1.0 or 1.1; and for next
-hops to which TLS is demanded and for which smtp is told, in the files, to offer these versions. DANE is left out:
-postconf(5) advises to keep TLS 1.0 for it. Where a policy pins a guideline that has such a floor, and where Postfix's
+hops to which TLS is demanded and for which smtp is told, in the files, to offer these versions. Where the peer must
+prove who it is, smtp with OpenSSL 3.0 or newer completes neither, whatever the list says. DANE is left out: postconf(5)
+advises to keep TLS 1.0 for it. Where a policy pins a guideline that has such a floor, and where Postfix's
 own default for next hops holds, it is said more softly.
 
 Why it is bad: TLS 1.0 and 1.1 rest on SHA-1 and MD5 and have no authenticated encryption. Where nothing is let through
@@ -57,6 +58,12 @@ Right:
     smtp_dns_support_level = dnssec
     smtp_tls_mandatory_protocols = >=TLSv1
 
+Right:
+
+    # main.cf
+    smtp_tls_security_level = secure
+    smtp_tls_mandatory_protocols = !SSLv2, !SSLv3
+
 References: RFC 8996, RFC 8997, RFC 9325 §3.1.1.
 """
 
@@ -69,7 +76,7 @@ from mailcfg.facts.guidelines import PROTOCOLS, guideline
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
 from mailcfg.rules.cipher_broken import client_suites
-from mailcfg.rules.ssl_enabled import POLICY, Use, floor, grouped, offered, place, together, uses
+from mailcfg.rules.ssl_enabled import POLICY, Use, floor, grouped, place, together, uses
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 8996", "RFC 8997", "RFC 9325 §3.1.1")
@@ -124,7 +131,7 @@ def old_ones(subject: Subject, use: Use) -> tuple[str, ...]:
         return tuple(each for each in OLD if each in use.endpoint.protocols)
     if use.hop is None or use.hop.tls == "dane":
         return ()
-    versions = tuple(each for each in OLD if each in offered(use, subject.postfix, subject.openssl))
+    versions = tuple(each for each in OLD if each in use.hop.protocols)
     return versions if versions and any(_old(each) for each in client_suites(subject, use)) else ()
 
 

@@ -267,7 +267,9 @@ def place(subject: Subject, use: Use, held: Held | None = None) -> Origin:
     if origin.file:
         return origin
     if use.endpoint is not None:
-        return subject.endpoint_place(use.endpoint)
+        at = subject.endpoint_place(use.endpoint)
+        # A main.cf that came alone has no line for the service; what turns TLS on has one.
+        return at if at.line or subject.is_policy else subject.place(*use.endpoint.because.get("tls", ()))
     return subject.place(*(use.hop.because["tls"] if use.hop is not None else ()))
 
 

@@ -230,6 +230,29 @@ def test_a_next_hop_with_the_default_is_a_note(tmp_path: Path) -> None:
     assert found.of("old-tls-mandatory") == [("info", MAIN, 2)]
 
 
+@pytest.mark.parametrize(
+    ("level", "platform", "expected"),
+    [
+        ("encrypt", "debian-12", [("error", MAIN, 2)]),
+        ("verify", "debian-12", []),
+        ("secure", "debian-12", []),
+        ("fingerprint", "debian-12", []),
+        # OpenSSL 1.1.1 lets a client that checks certificates use them.
+        ("secure", "debian-11", [("error", MAIN, 2)]),
+    ],
+)
+def test_an_old_version_that_a_checking_client_never_completes(
+    level: str, platform: str, expected: list[tuple[str, str, int]], tmp_path: Path
+) -> None:
+    main = f"smtp_tls_security_level = {level}\nsmtp_tls_mandatory_protocols = !SSLv2, !SSLv3\n"
+    assert told(tmp_path, main, platform=platform).of("old-tls-mandatory") == expected
+
+
+def test_a_main_cf_alone_is_pointed_at_where_tls_is_turned_on(tmp_path: Path) -> None:
+    main = f"\nsmtpd_tls_security_level = encrypt\nsmtpd_tls_chain_files = {PEM}\n"
+    assert alone(tmp_path, main).of("old-tls-mandatory") == [("error", MAIN, 2)]
+
+
 def test_a_guideline_with_an_old_floor_is_a_warning(tmp_path: Path) -> None:
     text = """\
 hostname = "mail.example.com"
