@@ -52,9 +52,13 @@ def rules() -> tuple[tuple[str, Rule], ...]:
 def findings(subject: Subject, locate: Locate, only: Iterable[str] | None = None) -> list[Finding]:
     """What the rules say of a subject, in the order of the files."""
     chosen = rules() if only is None else [(id, rule(id)) for id in only]
-    return in_order(
-        _finding(id, module, said, subject, locate) for id, module in chosen for said in module.check(subject)
-    )
+    subject.told.clear()
+    found: list[Finding] = []
+    for id, module in sorted(chosen, key=lambda each: getattr(each[1], "LAST", False)):
+        for said in module.check(subject):
+            subject.told.append((id, said, said.severity or module.SEVERITY))
+            found.append(_finding(id, module, said, subject, locate))
+    return in_order(found)
 
 
 def _finding(id: str, module: Rule, said: Said, subject: Subject, locate: Locate) -> Finding:
@@ -84,15 +88,18 @@ def without_accepted(found: list[Finding], accepted: Iterable[Accepted], today: 
     finding itself. `today` is a day in ISO 8601.
     """
     left = list(found)
+    added: list[Finding] = []
     for each in accepted:
-        if each.until < today:
-            left.append(_expired(each))
-            continue
         matching = [finding for finding in left if _matches(each, finding)]
-        if not matching:
-            left.append(_idle(each))
-        left = [finding for finding in left if finding not in matching]
-    return in_order(left)
+        if not matching and each.rule not in rule_ids() and all(one.rule != each.rule for one in found):
+            added.append(_unknown(each))
+        elif each.until < today:
+            added.append(_expired(each, matching))
+        elif not matching:
+            added.append(_idle(each, found))
+        else:
+            left = [finding for finding in left if finding not in matching]
+    return in_order((*left, *added))
 
 
 def _matches(accepted: Accepted, finding: Finding) -> bool:
@@ -103,26 +110,47 @@ def _matches(accepted: Accepted, finding: Finding) -> bool:
     )
 
 
-def _expired(each: Accepted) -> Finding:
+def unknown_rule(id: str) -> tuple[str, str]:
+    """What to say of an id that no rule has, and what to do."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(id, rule_ids(), 1)
+    return f"there is no rule {id}", f"did you mean {near[0]}?" if near else "`mailcfg rules` lists them"
+
+
+def _unknown(each: Accepted) -> Finding:
+    message, advice = unknown_rule(each.rule)
+    effect = "it accepts nothing"
+    return Finding("acceptance-unknown", Severity.ERROR, message, each.at, effect=effect, help=advice, key=each.key)
+
+
+def _expired(each: Accepted, matching: list[Finding]) -> Finding:
+    """As grave as what was accepted."""
+    grave = [severity for severity in Severity if any(one.severity is severity for one in matching)]
     return Finding(
         "acceptance-expired",
-        Severity.ERROR,
+        grave[0] if grave else Severity.WARNING,
         f"the acceptance of {each.rule} ended on {each.until}",
         each.at,
-        effect=f"what was accepted counts again: {each.because}",
-        help="mend what the rule says, or set a new date with a reason that holds today",
+        effect=f"what was accepted counts again: {each.because}" if matching else "it accepts nothing any more",
+        help="mend what the rule says, or set a new date with a reason that holds today" if matching else "remove it",
         key=each.key,
     )
 
 
-def _idle(each: Accepted) -> Finding:
+def _idle(each: Accepted, found: list[Finding]) -> Finding:
+    """What it names too narrowly is told: a service or a parameter may be misspelt."""
+    narrowed = " and ".join(filter(None, (each.service and f"service {each.service}", each.setting)))
+    others = [one for one in found if one.rule == each.rule]
+    places = dict.fromkeys(" with ".join(filter(None, (one.service, one.setting))) for one in others)
+    seen = ", ".join(filter(None, places))
     return Finding(
         "acceptance-unused",
         Severity.WARNING,
-        f"{each.rule} finds nothing here that could be accepted",
+        f"{each.rule} finds nothing {f'for {narrowed}' if narrowed else 'here'} that could be accepted",
         each.at,
         effect="an acceptance that is left behind would hide the next one of its kind",
-        help="remove it",
+        help=f"{each.rule} finds something at {seen}: name that, or remove it" if seen else "remove it",
         key=each.key,
     )
 

@@ -63,7 +63,9 @@ class Said(NamedTuple):
 
 
 class Rule(Protocol):
-    """A module of `mailcfg.rules`. Its name is the rule's id with underscores, its docstring the documentation."""
+    """A module of `mailcfg.rules`. Its name is the rule's id with underscores, its docstring the documentation. One
+    with `LAST = True` looks when all others have spoken.
+    """
 
     SEVERITY: Severity
     REFERENCES: tuple[str, ...]
@@ -76,7 +78,8 @@ class Subject:
     """A configuration with everything that is known of it: what every rule is handed.
 
     `files` is None for a policy. `now` is in seconds since 1970. `whole`: master.cf is there in full; a policy's
-    configuration, and a main.cf that came alone, are fragments. `dns` is None where a policy declares nothing.
+    configuration, and a main.cf that came alone, are fragments. `dns` is None where a policy declares nothing. `told`:
+    what the rules have said of it so far, by their ids.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Subject:
         self.files = files
         self.whole = whole
         self.dns = dns
+        self.told: list[tuple[str, Said, Severity]] = []
         self._services: list[Service] | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from mailcfg.policy.passthrough import ParameterName
 from mailcfg.policy.table import Table
@@ -23,6 +23,19 @@ def as_day(value: Any) -> Any:
     raise refused(f"{given} is no day", "until = 2027-06-30")
 
 
+LEAST = 10
+"""So many characters a reason has at least."""
+
+
+def _reason(text: str) -> str:
+    if len(text.strip()) < LEAST:
+        raise refused(
+            f"{shown(text)} is too short for a reason",
+            'say why it is tolerated, for example because = "the old scanner is replaced in June"',
+        )
+    return text
+
+
 class Accept(Table):
     """One finding that is tolerated."""
 
@@ -32,7 +45,7 @@ class Accept(Table):
         str, BeforeValidator(as_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})
     ]
     """The last day on which it is accepted. From then on the acceptance is a finding itself."""
-    because: str = Field(min_length=10)
+    because: Annotated[str, AfterValidator(_reason), Field(json_schema_extra={"minLength": LEAST})]
     """Why it is tolerated: who reads this in a year must be able to judge."""
     service: str | None = None
     """Only what is found at this service of master.cf, such as "smtp/inet"."""
