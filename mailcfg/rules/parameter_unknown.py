@@ -50,7 +50,9 @@ REFERENCES = ("postconf(1)", "postconf(5)")
 _UNUSED: WeakKeyDictionary[Subject, tuple[tuple[str, str, Origin], ...]] = WeakKeyDictionary()
 
 CLOSE = 2
-"""How many letters may differ where master.cf is not there, which may refer to any name that is not a mere slip."""
+"""How many letters may differ in a mere slip: where master.cf is not there it may refer to any other name, and another
+transport's parameter is no advice.
+"""
 
 
 def check(subject: Subject) -> Iterator[Said]:
@@ -60,11 +62,15 @@ def check(subject: Subject) -> Iterator[Said]:
         if name in known:
             continue
         near = known.nearest(name)
+        close = near is not None and _distance(name, near) <= CLOSE
         severity = SEVERITY
         if not subject.whole:
-            if near is None or _distance(name, near) > CLOSE:
+            if not close:
                 continue
             severity = Severity.WARNING
+        advice = f"did you mean {near}?" if near else "check the spelling in postconf(5)"
+        if not close:
+            advice = _of_transport(subject, name) or advice
         yield Said(
             f"Postfix has no parameter {name}, and nothing refers to it",
             "Postfix ignores it in silence",
@@ -72,9 +78,25 @@ def check(subject: Subject) -> Iterator[Said]:
             name,
             service,
             policy="remove it from [postfix.main] or [postfix.master]",
-            main=f"did you mean {near}?" if near else "check the spelling in postconf(5)",
+            main=advice,
             severity=severity,
         )
+
+
+def _of_transport(subject: Subject, name: str) -> str:
+    """What to do about the parameter of a transport that master.cf does not have; empty for any other name."""
+    suffixes = catalogue().service_suffixes
+    suffix = max((each for each in suffixes if name.endswith(each)), key=len, default="")
+    transport = name.removesuffix(suffix)
+    if not suffix or not transport:
+        return ""
+    daemons = suffixes[suffix]["daemons"]
+    names = dict.fromkeys(each.name for each in subject.services if each.command in daemons)
+    near = [each for each in names if _distance(each, transport) <= min(CLOSE, len(transport) // 2)]
+    if near:
+        best = min(near, key=lambda each: _distance(each, transport))
+        return f"did you mean {best}{suffix}? master.cf has no service {transport}"
+    return f"remove it: master.cf has no service {transport} that would read it; or add that service"
 
 
 def unused(subject: Subject) -> tuple[tuple[str, str, Origin], ...]:

@@ -89,6 +89,24 @@ def test_a_main_cf_alone_may_hold_what_its_master_cf_refers_to(tmp_path: Path) -
     assert [(each.setting, each.severity) for each in found] == [("smtpd_tls_security_levl", Severity.WARNING)]
 
 
+@pytest.mark.parametrize(
+    ("name", "master", "advice"),
+    [
+        ("amavis_destination_concurrency_limit", "", "master.cf has no service amavis"),
+        ("amavis_destination_concurrency_limit", "amavs unix - - n - - smtp\n", "amavs_destination_concurrency_limit?"),
+        ("amavis_destination_recipient_limit", "amavis-in unix - - n - - smtp\n", "master.cf has no service amavis"),
+        ("local_destination_concurrency_limt", "", "did you mean local_destination_concurrency_limit?"),
+        ("policy_time_limit", "polcy unix - n n - 0 spawn user=nobody argv=/bin/true\n", "polcy_time_limit?"),
+    ],
+)
+def test_of_a_transport_that_is_not_there_no_other_is_named(
+    name: str, master: str, advice: str, tmp_path: Path
+) -> None:
+    (found,) = said(tmp_path, "parameter-unknown", f"{name} = 2\n", f"smtp inet n - n - - smtpd\n{master}")
+    assert advice in found.help
+    assert ("local_" in found.help) is name.startswith("local_")
+
+
 def test_a_newer_parameter_is_no_unknown_one(tmp_path: Path) -> None:
     main = "smtpd_forbid_bare_newline = yes\n"
     master = "submission inet n - y - - smtpd\n  -o smtpd_hide_client_session=yes\n"
