@@ -1,7 +1,8 @@
 """Nobody gets anywhere at a listener, or no mail leaves.
 
 What it does: looks for listeners whose smtpd dies or whose TLS completes no handshake, and for ways out by which no
-mail leaves, where no other rule has said why; and for a master.cf in which nothing runs.
+mail leaves, or none with the TLS that is asked for, where no other rule has said why; and for a master.cf in which
+nothing runs.
 
 Why it is bad: Postfix starts, and the port is open. What fails is each connection, or each delivery, and only the log
 says so.
@@ -62,6 +63,9 @@ OF_SETTINGS = (
 
 STANDS_STILL = ("no mail leaves", " is deferred: ")
 """What the causes of a way out say of one by which no mail leaves."""
+
+TLS_OFF = "mail leaves without TLS: "
+"""How the cause begins of one that is to use TLS, and cannot."""
 
 
 class _Broken(NamedTuple):
@@ -134,12 +138,13 @@ def _keys(endpoint: Endpoint) -> tuple[str, ...]:
 
 def _ways(subject: Subject) -> Iterator[_Broken]:
     for hop in subject.behaviour.outbound:
-        cause = next((each for each in hop.causes if any(words in each for words in STANDS_STILL)), "")
+        cause = next((each for each in hop.causes if any(words in each for words in (*STANDS_STILL, TLS_OFF))), "")
         if cause:
+            effect = "every mail goes in clear" if TLS_OFF in cause else "mail stays in the queue and comes back"
             reasons = hop.because.get("tls", ())
             service = subject.service(hop.service)
             at = subject.place(*reasons, otherwise=service.origin if service else None)
-            yield _Broken(_who(hop), hop.service, cause, "mail stays in the queue and comes back", reasons, at)
+            yield _Broken(_who(hop), hop.service, cause, effect, reasons, at)
 
 
 def _who(hop: Hop) -> str:

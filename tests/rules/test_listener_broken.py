@@ -97,12 +97,18 @@ def test_an_error_of_another_kind_hides_nothing(tmp_path: Path) -> None:
         ("\nsmtp_tls_security_level = fingerprint\n", 2),
         ("smtp_tls_security_level = may\nsmtp_tls_policy_maps = inline:{{example.org=fingerprint}}\n", 2),
         ("smtp_tls_security_level = secure\nsmtp_tls_CAfile = /etc/ssl/absent.pem\n", 1),
+        ("smtp_tls_security_level = may\nsmtp_tls_CAfile = /etc/ssl/absent.pem\n", 1),
         ("smtp_tls_security_level = may\nsmtp_tls_policy_maps = inline:{{example.org=secure colour=red}}\n", 2),
     ],
 )
-def test_a_way_out_by_which_no_mail_leaves(main: str, line: int, tmp_path: Path) -> None:
+def test_a_way_out_by_which_no_mail_leaves_or_none_with_tls(main: str, line: int, tmp_path: Path) -> None:
     (found,) = ours(said(tmp_path, main))
     assert found.location.line == line
+
+
+def test_a_client_certificate_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+    found = said(tmp_path, "smtp_tls_security_level = may\nsmtp_tls_cert_file = /etc/ssl/absent.pem\n")
+    assert [each.rule for each in found if each.severity is Severity.ERROR] == ["certificate-unreadable"]
 
 
 def test_a_postscreen_without_smtpd(tmp_path: Path) -> None:
