@@ -26,6 +26,8 @@ STOCK = (
 )
 """The services that a main.cf without a master.cf beside it is taken to have, as every package ships them."""
 
+NO_MASTER = "no master.cf: port 25 of a default master.cf is assumed"
+
 DOVECOT = "/etc/dovecot"
 """Where Dovecot's dovecot.conf lies (doveconf(1); FreeBSD has it below /usr/local)."""
 
@@ -137,6 +139,10 @@ class Found:
         known = mechanisms()
         found = [name for file, names in known.plugins.items() if file in self._plugin_files() for name in names]
         return tuple(found) or known.packaged
+
+    def plugins_seen(self) -> bool:
+        """Not in a copy, of which the machine is another, nor where no plugin was found."""
+        return not self._copy and bool(self._plugin_files())
 
     def databases(self) -> tuple[str, ...]:
         """The auxprop plugins that lie where libsasl looks; all, where there are none to look at."""
@@ -353,6 +359,8 @@ def subject(
     around = Found(door, platform, openssl, live, services, copy=copy)
     files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, around.parsed)
     behaviour = predict(effective, around, platform, openssl)
+    if not whole:
+        behaviour = behaviour._replace(unknown=(*behaviour.unknown, NO_MASTER))
     return Subject(configuration, platform, openssl, effective, around, behaviour, now, files, whole=whole)
 
 

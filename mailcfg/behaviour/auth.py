@@ -29,6 +29,9 @@ DEFAULT_VERIFIER = "auxprop"
 
 NOTHING_LEFT = "no mechanism is left"
 
+EXCEPTIONS = "smtpd_sasl_exceptions_networks"
+"""Clients to which AUTH is not announced; one of them that asks for it all the same is not refused (measured)."""
+
 
 class Announced(NamedTuple):
     """What one activation of SASL gives: mechanisms in the server's order, or what smtpd dies of at that moment."""
@@ -44,14 +47,16 @@ NOTHING = Announced((), "", "", ())
 
 class ServerAuth(NamedTuple):
     """AUTH of one smtpd. `dies`: what it dies of when it starts; `before` and `after` are its two activations, without
-    and inside TLS, as if both happened. `prospects` tells of each mechanism whether it can succeed. `socket`: whether
-    saslauthd is reached, None where nobody asks or it cannot be told.
+    and inside TLS, as if both happened. `hidden`: it is announced to nobody; `hide` is what hides it. `prospects` tells
+    of each mechanism whether it can succeed. `socket`: whether saslauthd is reached, None where nobody asks or it
+    cannot be told.
     """
 
     enabled: bool
     dies: str
     only_tls: bool
     hidden: bool
+    hide: tuple[Reason, ...]
     before: Announced
     after: Announced
     prospects: dict[str, Mechanism]
@@ -68,20 +73,27 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     switch = (scope.reason("smtpd_sasl_auth_enable"),)
     because: dict[str, tuple[Reason, ...]] = {"auth_before_tls": switch, "auth_after_tls": switch}
     if not enabled:
-        return ServerAuth(False, "", only_tls, False, NOTHING, NOTHING, {}, None, None, because, ())
-    hidden = "auth" in {word.lower() for word in listed(scope.text("smtpd_discard_ehlo_keywords"))}
+        return ServerAuth(False, "", only_tls, False, (), NOTHING, NOTHING, {}, None, None, because, ())
+    discards = "auth" in {word.lower() for word in listed(scope.text("smtpd_discard_ehlo_keywords"))}
+    hide: tuple[Reason, ...] = (scope.reason("smtpd_discard_ehlo_keywords"),) if discards else ()
+    everybody = excepts_everybody(scope)
+    if everybody or scope.text(EXCEPTIONS):
+        whom = "AUTH is not announced to anybody" if everybody else "AUTH is not announced to these clients"
+        hide += (scope.reason(EXCEPTIONS, f"{whom}, and still accepted"),)
+    hidden = discards or everybody
     kind = scope.text("smtpd_sasl_type")
     path = scope.text("smtpd_sasl_path")
 
     def dead(why: str, *reasons: Reason) -> ServerAuth:
         return ServerAuth(
-            True, why, only_tls, hidden, NOTHING, NOTHING, {}, None, None, because | {"works": reasons}, ()
+            True, why, only_tls, hidden, hide, NOTHING, NOTHING, {}, None, None, because | {"works": reasons}, ()
         )
 
     if kind not in ("cyrus", "dovecot"):
         return dead(f"{kind!r} is no SASL implementation", scope.reason("smtpd_sasl_type"))
     conf: SaslConf | None = None
-    silent, assumed = "", False
+    silent, assumed, whose = "", False, ""
+    possible = tuple(mechanisms().known)
     unknown: list[str] = []
     source = [scope.reason("smtpd_sasl_type"), scope.reason("smtpd_sasl_path")]
     if kind == "cyrus":
@@ -92,6 +104,10 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         if conf.unknown:
             unknown.append(conf.unknown)
         available = _available(conf, surroundings)
+        assumed = bool(conf.unknown) or not surroundings.plugins_seen()
+        if assumed:
+            possible = _possible(conf)
+            whose = "which SASL mechanisms are installed where these files come from"
         listing = conf.settings.get("mech_list")
         source.append(
             Reason("mech_list", listing.value, listing.origin)
@@ -101,23 +117,29 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
     else:
         offered = surroundings.dovecot(path)
         assumed = offered is None
+        whose = "which mechanisms Dovecot has"
         if offered is None:
             unknown.append(f"the mechanisms of the Dovecot behind {path}: PLAIN, its default, is assumed")
         available = offered if offered is not None else ("PLAIN",)
         queue = scope.text("queue_directory") or platform.postfix.queue_directory
         reach = surroundings.dovecot_socket(path, queue=queue, chroot=chroot)
         silent = reach.why if reach.ok is False else ""
-    pair = []
+    pair: list[Announced] = []
+    none_left: list[str] = []
     for name in ("smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"):
         if silent:
             pair.append(Announced((), f"Dovecot does not answer: {silent}", "", tuple(source)))
             continue
-        announced = _announced(scope, kind, available, name, tuple(source), platform.postfix.table_types)
-        if assumed and announced.dies.startswith(NOTHING_LEFT):
-            announced = Announced((), "", "which mechanisms Dovecot has", announced.because)
+        tables = platform.postfix.table_types
+        announced = _announced(scope, kind, available, name, tuple(source), tables)
+        # What is only assumed leaves none: whether another one is there, and would be left, nobody can tell.
+        if assumed and announced.dies and not _announced(scope, kind, possible, name, tuple(source), tables).dies:
+            none_left.append(name)
+            announced = Announced(
+                (), "", f"{whose}: of {' '.join(available)}, assumed, none is left", announced.because
+            )
         pair.append(announced)
     before, after = pair
-    hide = (scope.reason("smtpd_discard_ehlo_keywords"),) if hidden else ()
     because["auth_before_tls"] = (*switch, scope.reason("smtpd_tls_auth_only"), *hide, *before.because)
     because["auth_after_tls"] = (*switch, *hide, *after.because)
     names = dict.fromkeys((*before.names, *after.names))
@@ -129,10 +151,39 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         socket = judge.socket
     else:
         prospects = {each: Mechanism(each, None, "Dovecot decides") for each in names}
-    unknown += [each.unknown for each in pair if each.unknown]
+    unknown += [
+        f"{each.unknown} under {' or '.join(none_left)}; smtpd dies where there is no other"
+        if not each.names
+        else each.unknown
+        for each in pair
+        if each.unknown
+    ]
     return ServerAuth(
-        True, "", only_tls, hidden, before, after, prospects, socket, conf, because, tuple(dict.fromkeys(unknown))
+        True, "", only_tls, hidden, hide, before, after, prospects, socket, conf, because, tuple(dict.fromkeys(unknown))
     )
+
+
+def excepts_everybody(scope: Scope) -> bool:
+    """Whether AUTH is announced to nobody, because smtpd_sasl_exceptions_networks names every address there is. The
+    first match decides (util/match_list.c).
+    """
+    wanted = {"ipv4", "ipv6"}.intersection(listed(scope.text("inet_protocols").lower())) or {"ipv4", "ipv6"}
+    for word in listed(scope.text(EXCEPTIONS)):
+        if word.startswith(("!", "#")):
+            return False
+        if word.startswith("static:"):
+            return True
+        wanted -= {"0.0.0.0/0": {"ipv4"}, "[::]/0": {"ipv6"}}.get(word, set())
+        if not wanted:
+            return True
+    return False
+
+
+def _possible(conf: SaslConf) -> tuple[str, ...]:
+    """The mechanisms that libsasl could announce on a machine where every plugin is installed."""
+    known = tuple(mechanisms().known)
+    wanted = None if conf.unknown else conf.settings.get("mech_list")
+    return known if wanted is None else tuple(name for name in mech_list(wanted.value) if name in known)
 
 
 def _available(conf: SaslConf, surroundings: Surroundings) -> tuple[str, ...]:

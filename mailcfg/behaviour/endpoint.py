@@ -117,13 +117,13 @@ class _Listener:
         only_tls = auth.only_tls or tls.enforced
         usable = bool(tls.versions)
         if auth.enabled and not only_tls and auth.before.dies:
-            return self.dead(auth.before.dies, auth.before.because)
+            return self.dead(auth.before.dies, auth.before.because, auth.unknown)
         if tls.wrapper:
             if not usable:
                 key = "off" if tls.off else "suites" if tls.fails and tls.suites == {} else "protocols"
                 return self.dead(tls.off or tls.fails, tls.because.get(key, ()), tls.unknown)
             if auth.enabled and auth.after.dies:
-                return self.dead(auth.after.dies, auth.after.because)
+                return self.dead(auth.after.dies, auth.after.because, auth.unknown)
         return self.alive(tls, auth, only_tls, usable)
 
     def alive(self, tls: ServerTls, auth: ServerAuth, only_tls: bool, usable: bool) -> Endpoint:
@@ -151,6 +151,11 @@ class _Listener:
             causes.append(f"inside TLS smtpd dies: {auth.after.dies}")
         unknown = (*tls.unknown, *auth.unknown)
         announces = bool(before or after)
+        legacy = announces and self.scope.text("broken_sasl_auth_clients").lower() == "yes"
+        if legacy:
+            because["legacy_auth_line"] = (self.scope.reason("broken_sasl_auth_clients"),)
+        if not announces:
+            because["auth"] = self.never(tls, auth, encrypts)
         return Endpoint(
             service=self.service.id,
             port=port_of(self.service),
@@ -165,7 +170,7 @@ class _Listener:
             auth_after_tls=after,
             mechanisms_before=_prospects(before, auth),
             mechanisms_after=_prospects(after, auth),
-            legacy_auth_line=announces and self.scope.text("broken_sasl_auth_clients").lower() == "yes",
+            legacy_auth_line=legacy,
             cleartext_mail=not tls.enforced,
             certificates=tls.certificates if encrypts else (),
             socket=auth.socket.ok if auth.socket else None,
@@ -175,6 +180,21 @@ class _Listener:
             implicit=tls.wrapper,
             client_certificate=encrypts and tls.identified,
         )
+
+    def never(self, tls: ServerTls, auth: ServerAuth, encrypts: bool) -> tuple[Reason, ...]:
+        """Why AUTH is announced to nobody; empty where it is not known whether it is."""
+        if not auth.enabled:
+            return (self.scope.reason("smtpd_sasl_auth_enable"),)
+        if auth.hidden:
+            return auth.hide
+        if encrypts and tls.identified:
+            return (self.scope.reason("smtpd_tls_req_ccert", "nobody gets so far without a certificate"),)
+        if encrypts:
+            return () if auth.after.unknown else auth.after.because
+        if not auth.only_tls and not tls.enforced:
+            return () if auth.before.unknown else auth.before.because
+        only = (self.scope.reason("smtpd_tls_auth_only"),) if auth.only_tls else ()
+        return (*only, *tls.because.get("tls", ()), *tls.because.get("off", ()))
 
 
 def _once(announced: Announced) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class Mechanism(NamedTuple):
 class Shown(NamedTuple):
     """A certificate that a client is shown; `modern_only`: by TLS 1.3 alone. `key_type` as in a policy (`ecdsa-p256`,
     `rsa-2048`), `names` those of its subjectAltName, `file` where it stands; `sni` is the name that a client must ask
-    for, empty for every client.
+    for, empty for every client. `read`: whether the certificate was looked at; else its kind is only assumed.
     """
 
     key_type: str
@@ -56,6 +56,7 @@ class Shown(NamedTuple):
     file: str
     sni: str = ""
     modern_only: bool = False
+    read: bool = True
 
     @property
     def algorithm(self) -> str:

@@ -50,6 +50,10 @@ class Planned:
         """What the packages bring that the policy's steps install."""
         return mechanisms().packaged
 
+    def plugins_seen(self) -> bool:
+        """The policy's steps install them."""
+        return True
+
     def databases(self) -> tuple[str, ...]:
         """The steps install the one that the policy needs."""
         return tuple(mechanisms().auxprops.values())

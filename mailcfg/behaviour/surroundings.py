@@ -65,6 +65,9 @@ class Surroundings(Protocol):
     def plugins(self) -> tuple[str, ...]:
         """The SASL mechanisms that are installed, in capitals."""
 
+    def plugins_seen(self) -> bool:
+        """Whether `plugins` tells of what is installed; else of what most machines have."""
+
     def databases(self) -> tuple[str, ...]:
         """The auxprop plugins that are installed: `sasldb`, `sql`, `ldapdb`."""
 

@@ -407,6 +407,8 @@ class _Server:
             self.because["off"] = reasons
             return "", loaded.disabled, ()
         self.because["certificates"] = reasons
+        if loaded.unknown and not loaded.identities:
+            return "", "", tuple(each._replace(read=bool(each.names)) for each in loaded.shown)
         return "", "", loaded.shown
 
     def broken_otherwise(self, enforced: bool) -> str:

@@ -68,7 +68,22 @@ def _words(arguments: argparse.Namespace) -> tuple[str | None, str]:
         return None, arguments.target or ""
     if arguments.target is None:
         raise Failure("nothing to explain: name a site.toml, a directory that holds a main.cf, or --live")
+    if arguments.selector is None and _is_selector(arguments.target):
+        raise Failure(
+            f"{arguments.target} says what to explain, not of which host: name a site.toml or a directory that holds a "
+            f"main.cf before it, or --live"
+        )
     return arguments.target, arguments.selector or ""
+
+
+def _is_selector(word: str) -> bool:
+    """Whether a word that is no file is a port, or a parameter of Postfix."""
+    from mailcfg import host
+    from mailcfg.facts.parameters import catalogue
+
+    if word.endswith(".toml") or host.is_directory(word) or host.is_file(word):
+        return False
+    return word.startswith(":") or word in catalogue()
 
 
 def _look(arguments: argparse.Namespace, target: str | None) -> Looked:

@@ -101,6 +101,8 @@ def test_existing_files_without_a_policy(tmp_path: Path, capsys: pytest.CaptureF
         (["sites/quickstart.toml", ":26"], "nothing listens on :26; the endpoints are :25, :587, :465"),
         (["sites/quickstart.toml", "smtpd_tls_auth_olny"], "did you mean smtpd_tls_auth_only?"),
         ([], "nothing to explain"),
+        ([":25"], ":25 says what to explain, not of which host: name a site.toml or a directory"),
+        (["smtpd_tls_auth_only"], "smtpd_tls_auth_only says what to explain, not of which host"),
         (["nowhere.toml"], "there is no such file"),
         (["docs"], "holds no main.cf"),
     ],
@@ -114,3 +116,106 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "main.cf").write_text("a b = c\n")
     assert main(["explain", str(tmp_path)]) == 2
     assert f"{tmp_path}/main.cf:1" in capsys.readouterr().err
+
+
+# --- configurations that a copy of a directory holds ------------------------------------------------------------------
+
+
+def copied(tmp_path: Path, main: str) -> str:
+    """A directory with this main.cf alone."""
+    (tmp_path / "main.cf").write_text(f"compatibility_level = 3.6\n{main}")
+    return str(tmp_path)
+
+
+DEBIAN = ("--platform", "debian-12", "--postfix", "3.7.11")
+
+
+def test_a_value_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = copied(tmp_path, "myhostname = a\x1b[31mb\x07\nsmtp_tls_security_level = e\x1b]0;x\x07\n")
+    for words in ([], [":25"], ["smtp_tls_security_level"]):
+        out = told(capsys, at, *words, *DEBIAN)
+        assert not [each for each in out if not each.isprintable() and each != "\n"]
+    assert "e\ufffd]0;x\ufffd" in out
+
+
+def test_networks_to_which_auth_is_not_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_exceptions_networks = "
+    out = told(capsys, copied(tmp_path, f"{main}0.0.0.0/0, [::]/0\n"), *DEBIAN)
+    assert (
+        "AUTH is never offered\n    smtpd_sasl_exceptions_networks = 0.0.0.0/0, [::]/0 (AUTH is not announced to" in out
+    )
+    assert "anybody, and still accepted)" in out
+    out = told(capsys, copied(tmp_path, f"{main}192.0.2.0/24\n"), *DEBIAN)
+    assert "AUTH PLAIN LOGIN is offered before TLS" in out
+    assert "192.0.2.0/24 (AUTH is not announced to these clients, and still accepted)" in out
+
+
+def test_what_is_only_assumed_kills_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_security_options = noplaintext, noanonymous\n"
+    at = copied(tmp_path, main)
+    (endpoint,) = json.loads(told(capsys, at, *DEBIAN, "--format", "json"))["endpoints"]
+    assert endpoint["works"]
+    assert any("none is left under smtpd_sasl_security_options" in each for each in endpoint["unknown"])
+    out = told(capsys, at, *DEBIAN)
+    assert "dead" not in out
+    assert "AUTH is not known" in out
+    assert "whether AUTH is offered is not known" in out
+
+
+def test_options_under_which_no_mechanism_is_left_anywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sasl").mkdir()
+    (tmp_path / "sasl/smtpd.conf").write_text("mech_list: PLAIN LOGIN\n")
+    main = f"smtpd_sasl_auth_enable = yes\ncyrus_sasl_config_path = {tmp_path}/sasl\n"
+    at = copied(tmp_path, f"{main}smtpd_sasl_security_options = noplaintext\n")
+    assert "dead: no mechanism is left under smtpd_sasl_security_options" in told(capsys, at, *DEBIAN)
+
+
+def test_a_certificate_that_was_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = copied(tmp_path, "smtpd_tls_security_level = may\nsmtpd_tls_cert_file = /etc/ssl/certs/nowhere.pem\n")
+    assert "it shows /etc/ssl/certs/nowhere.pem: not read; RSA is assumed\n" in told(capsys, at, *DEBIAN)
+    document = json.loads(told(capsys, at, *DEBIAN, "--format", "json"))
+    jsonschema.Draft202012Validator(schema.behaviour()).validate(document)
+    assert [each["key_type"] for each in document["endpoints"][0]["certificates"]] == [None]
+
+
+@pytest.mark.parametrize(
+    ("main", "cause"),
+    [
+        ("smtpd_sasl_auth_enable = no\n", "smtpd_sasl_auth_enable = no"),
+        ("smtpd_sasl_auth_enable = yes\nsmtpd_discard_ehlo_keywords = auth\n", "smtpd_discard_ehlo_keywords = auth"),
+        ("smtpd_sasl_auth_enable = yes\nsmtpd_tls_auth_only = yes\n", "smtpd_tls_auth_only = yes"),
+        ("smtpd_sasl_auth_enable = yes\nsmtpd_tls_security_level = encrypt\n", "smtpd_tls_security_level = encrypt"),
+    ],
+)
+def test_why_auth_is_never_offered(main: str, cause: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"  AUTH is never offered\n    {cause} ← " in told(capsys, copied(tmp_path, main), *DEBIAN)
+
+
+def test_where_the_old_line_of_auth_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = copied(tmp_path, "smtpd_sasl_auth_enable = yes\nbroken_sasl_auth_clients = yes\n")
+    out = told(capsys, at, *DEBIAN)
+    assert f"clients of another age\n    broken_sasl_auth_clients = yes ← {at}/main.cf:3" in out
+
+
+def test_a_parameter_that_another_is_made_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(tmp_path, "low = $lower\nlower = may\nsmtpd_tls_security_level = $low\nrelayhost = [192.0.2.1]\n")
+    monkeypatch.chdir(tmp_path.parent)
+    name = tmp_path.name
+    out = told(capsys, name, "lower", *DEBIAN)
+    assert f"main.cf: lower = may ← {name}/main.cf:3" in out
+    assert "port 25: it has a say in whether there is TLS" in out
+    assert "it is not among the reasons of this prediction" in told(capsys, name, "mailbox_size_limit", *DEBIAN)
+    document = json.loads(told(capsys, name, "lower", *DEBIAN, "--format", "json"))
+    assert document["values"] == [{"service": "", "value": "may", "file": f"{name}/main.cf", "line": 3}]
+    assert "tls" in document["endpoints"][0]["because"]
+    assert "protocols" not in document["endpoints"][0]["because"]
+
+
+def test_a_main_cf_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = copied(tmp_path, "")
+    assert "no master.cf: port 25 of a default master.cf is assumed" in told(capsys, at, *DEBIAN)
+    assert json.loads(told(capsys, at, *DEBIAN, "--format", "json"))["unknown"] == [
+        "no master.cf: port 25 of a default master.cf is assumed"
+    ]

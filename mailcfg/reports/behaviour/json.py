@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from mailcfg.behaviour.model import Endpoint, Hop, Mechanism, OutboundTls, Reason, Shown, Tls
+from mailcfg.behaviour.model import Endpoint, Hop, Mechanism, OutboundTls, Reason, Tls
+from mailcfg.reports.behaviour import decides, scope_of, values
 from mailcfg.rule import Subject
+from mailcfg.secrets import shown
 
 SCHEMA = "mailcfg/behaviour/1"
 
@@ -23,6 +25,28 @@ class Because(NamedTuple):
     key: str
     via: str
     words: str
+
+
+class Certificate(NamedTuple):
+    """A certificate that a client is shown; `modern_only`: by TLS 1.3 alone. `key_type` as in a policy (`ecdsa-p256`,
+    `rsa-2048`), null where the file was not read and RSA is assumed; `names` those of its subjectAltName, `file` where
+    it stands; `sni` is the name that a client must ask for, empty for every client.
+    """
+
+    key_type: str | None
+    names: tuple[str, ...]
+    file: str
+    sni: str
+    modern_only: bool
+
+
+class ValueDocument(NamedTuple):
+    """The value of the parameter that was asked for: in main.cf, where `service` is empty, or as a service has it."""
+
+    service: str
+    value: str
+    file: str | None
+    line: int | None
 
 
 class EndpointDocument(NamedTuple):
@@ -44,7 +68,7 @@ class EndpointDocument(NamedTuple):
     mechanisms: tuple[Mechanism, ...]
     legacy_auth_line: bool
     cleartext_mail: bool
-    certificates: tuple[Shown, ...]
+    certificates: tuple[Certificate, ...]
     saslauthd_reached: bool | None
     causes: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -79,7 +103,9 @@ class OutboundDocument(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What a client meets at every endpoint of one mail host, and what happens on the way out."""
+    """What a client meets at every endpoint of one mail host, and what happens on the way out. `values` are those of
+    the parameter that was asked for, empty where none was.
+    """
 
     schema: str
     target: str
@@ -88,10 +114,11 @@ class Document(NamedTuple):
     endpoints: tuple[EndpointDocument, ...]
     outbound: OutboundDocument
     unknown: tuple[str, ...]
+    values: tuple[ValueDocument, ...]
 
 
-def document(name: str, subject: Subject, endpoints: tuple[Endpoint, ...]) -> Document:
-    """The document for some endpoints of a subject."""
+def document(name: str, subject: Subject, endpoints: tuple[Endpoint, ...], parameter: str = "") -> Document:
+    """The document for some endpoints of a subject, and one parameter."""
     hops = tuple(_hop(each) for each in subject.behaviour.outbound)
     first = hops[0]
     return Document(
@@ -102,6 +129,10 @@ def document(name: str, subject: Subject, endpoints: tuple[Endpoint, ...]) -> Do
         tuple(_endpoint(each) for each in endpoints),
         OutboundDocument(first.tls, first.protocols, first.falls_back_to_cleartext, first.credentials_in_clear, hops),
         subject.behaviour.unknown,
+        tuple(
+            ValueDocument(service, shown(parameter, each.value), each.origin.file or None, each.origin.line or None)
+            for service, each in (values(subject, name, parameter) if parameter else ())
+        ),
     )
 
 
@@ -121,7 +152,10 @@ def _endpoint(each: Endpoint) -> EndpointDocument:
         tuple(known.values()),
         each.legacy_auth_line,
         each.cleartext_mail,
-        each.certificates,
+        tuple(
+            Certificate(one.key_type if one.read else None, one.names, one.file, one.sni, one.modern_only)
+            for one in each.certificates
+        ),
         each.socket,
         each.causes,
         each.unknown,
@@ -151,7 +185,7 @@ def _because(reasons: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Because,
         name: tuple(
             Because(
                 each.setting,
-                each.value,
+                shown(each.setting, each.value),
                 each.origin.file or None,
                 each.origin.line or None,
                 each.origin.key,
@@ -165,15 +199,15 @@ def _because(reasons: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Because,
 
 
 def render(name: str, subject: Subject, endpoints: tuple[Endpoint, ...], parameter: str, color: bool) -> str:
-    """The whole document; a parameter narrows the reasons to those that name it."""
-    found = plain(document(name, subject, endpoints))
+    """The whole document; a parameter narrows the reasons to those that name it, or are made of it."""
+    found = plain(document(name, subject, endpoints, parameter))
     if parameter:
-        for each in (*found["endpoints"], *found["outbound"]["next_hops"]):
-            each["because"] = {
-                key: reasons
-                for key, reasons in each["because"].items()
-                if any(reason["setting"] == parameter for reason in reasons)
-            }
+        told = (*found["endpoints"], *found["outbound"]["next_hops"])
+        ours: list[Endpoint | Hop] = [*endpoints, *subject.behaviour.outbound]
+        for each, one in zip(told, ours, strict=True):
+            scope = scope_of(subject, one)
+            kept = {key for key, reasons in one.because.items() if decides(scope, parameter, reasons)}
+            each["because"] = {key: reasons for key, reasons in each["because"].items() if key in kept}
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 

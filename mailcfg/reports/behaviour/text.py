@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from mailcfg.behaviour.model import Endpoint, Hop, Reason
 from mailcfg.configuration import Origin
 from mailcfg.facts.mechanisms import UNKNOWN, mechanisms
+from mailcfg.reports.behaviour import decides, scope_of, values
 from mailcfg.reports.text import clean
 from mailcfg.rule import Subject, label
 from mailcfg.secrets import shown
 
 LONGEST = 72
 """How many characters of a value are shown."""
+
+NOT_READ = "not read; RSA is assumed"
 
 HEAD = ("endpoint", "TLS", "versions", "AUTH before", "AUTH inside TLS", "verdict")
 GOOD, BAD, SO_SO = "32", "31", "33"
@@ -25,19 +28,23 @@ def render(name: str, subject: Subject, endpoints: tuple[Endpoint, ...], paramet
         head += f", {subject.configuration.hostname}"
     lines = [clean(head), ""]
     if parameter:
-        lines += _parameter(subject, parameter)
+        lines += _parameter(subject, name, parameter)
         return "\n".join(clean(line) for line in lines) + "\n"
     everything = len(endpoints) == len(subject.behaviour.endpoints)
     rows = [_row(each) for each in endpoints]
     if everything:
         rows += [_way_out(each) for each in subject.behaviour.outbound]
     lines += _table(rows, color)
+    why: list[str] = []
+    if subject.behaviour.unknown:
+        why += ["", *(f"not known: {each}" for each in subject.behaviour.unknown)]
     for endpoint in endpoints:
-        lines += ["", f"{label(endpoint)} ({endpoint.service})", *_reasons(endpoint)]
+        why += ["", f"{label(endpoint)} ({endpoint.service})", *_reasons(endpoint)]
     if everything:
         for hop in subject.behaviour.outbound:
-            lines += ["", _hop_name(hop), *_hop_reasons(hop)]
-    return "\n".join(lines) + "\n"
+            why += ["", _hop_name(hop), *_hop_reasons(hop)]
+    # The table has colours of ours in it; nothing below has.
+    return "\n".join([*lines, *map(clean, why)]) + "\n"
 
 
 def _table(rows: list[tuple[str, ...]], color: bool) -> list[str]:
@@ -85,6 +92,8 @@ def verdict(each: Endpoint) -> str:
     more = f"; {', '.join(hopeless)} can never succeed" if hopeless else ""
     if not each.cleartext_mail:
         return f"nothing passes in clear{more}"
+    if not any((each.auth_before_tls, each.auth_after_tls, each.because.get("auth"))):
+        return "mail may pass in clear, AUTH is not known"
     if each.tls == "none":
         return "mail passes in clear, no password is taken" if not each.auth_before_tls else "mail passes in clear"
     return f"mail may pass in clear, passwords never{more}" if each.auth_after_tls else "mail may pass in clear"
@@ -126,6 +135,8 @@ def _reasons(each: Endpoint) -> Iterator[str]:
     if not each.works:
         yield f"  no session gets past the banner: {'; '.join(each.causes)}"
         yield from _chain(each.because.get("works", ()))
+        for unknown in each.unknown:
+            yield f"  not known: {unknown}"
         return
     yield f"  {_tls_words(each)}"
     yield from _chain(each.because.get("tls", ()))
@@ -138,7 +149,8 @@ def _reasons(each: Endpoint) -> Iterator[str]:
             yield from _chain(each.because.get("suites", ()))
         for certificate in each.certificates:
             names = f" for {', '.join(certificate.names)}" if certificate.names else ""
-            yield f"  it shows {certificate.file}: {certificate.key_type}{names}"
+            what = f"{certificate.key_type}{names}" if certificate.read else NOT_READ
+            yield f"  it shows {certificate.file}: {what}"
         yield from _chain(each.because.get("certificates", ()))
     yield from _auth_reasons(each)
     for cause in each.causes if each.tls != "broken" else ():
@@ -164,8 +176,9 @@ def _tls_words(each: Endpoint) -> str:
 def _auth_reasons(each: Endpoint) -> Iterator[str]:
     before, after = each.because.get("auth_before_tls", ()), each.because.get("auth_after_tls", ())
     if not each.auth_before_tls and not each.auth_after_tls:
-        yield "  AUTH is never offered"
-        yield from _chain(before[:1])
+        never = each.because.get("auth", ())
+        yield "  AUTH is never offered" if never else "  whether AUTH is offered is not known"
+        yield from _chain(never or after)
         return
     if each.auth_before_tls:
         yield f"  AUTH {' '.join(each.auth_before_tls)} is offered before TLS"
@@ -187,6 +200,7 @@ def _auth_reasons(each: Endpoint) -> Iterator[str]:
             yield f"    {mechanism.name} {how}: {mechanism.why}"
     if each.legacy_auth_line:
         yield "  AUTH= is announced as well, for clients of another age"
+        yield from _chain(each.because.get("legacy_auth_line", ()))
 
 
 def _hop_reasons(hop: Hop) -> Iterator[str]:
@@ -243,27 +257,21 @@ def origin_words(origin: Origin) -> str:
     return f"{text} ← {origin.via}" if origin.via else text
 
 
-def _parameter(subject: Subject, name: str) -> Iterator[str]:
+def _parameter(subject: Subject, target: str, name: str) -> Iterator[str]:
     """The value of a parameter, in main.cf and wherever a service has another one, and what it decides."""
-    scope = subject.main
     yield f"{name}"
-    yield f"  main.cf: {_reason(scope.reason(name))}"
-    for service in subject.services:
-        if any(each.name == name for each in service.overrides):
-            yield f"  {service.id}: {_reason(subject.scope(service).reason(name))}"
-    decides: list[str] = []
-    for endpoint in subject.behaviour.endpoints:
-        what = [key for key, reasons in endpoint.because.items() if any(each.setting == name for each in reasons)]
+    for service, reason in values(subject, target, name):
+        yield f"  {service or 'main.cf'}: {_reason(reason)}"
+    said: list[str] = []
+    everything: list[Endpoint | Hop] = [*subject.behaviour.endpoints, *subject.behaviour.outbound]
+    for each in everything:
+        scope = scope_of(subject, each)
+        what = [_FIELDS.get(key, key) for key, reasons in each.because.items() if decides(scope, name, reasons)]
         if what:
-            decides.append(
-                f"  {label(endpoint)}: it has a say in {', '.join(_FIELDS.get(each, each) for each in what)}"
-            )
-    for hop in subject.behaviour.outbound:
-        what = [key for key, reasons in hop.because.items() if any(each.setting == name for each in reasons)]
-        if what:
-            decides.append(f"  {_hop_name(hop)}: it has a say in {', '.join(_FIELDS.get(each, each) for each in what)}")
+            whose = _hop_name(each) if isinstance(each, Hop) else label(each)
+            said.append(f"  {whose}: it has a say in {', '.join(what)}")
     yield ""
-    yield from decides or ["  it has no say in what a client meets"]
+    yield from said or ["  it is not among the reasons of this prediction"]
 
 
 _FIELDS = {
@@ -273,8 +281,10 @@ _FIELDS = {
     "certificates": "the certificate",
     "off": "why TLS is off",
     "works": "why it is dead",
+    "auth": "why AUTH is never offered",
     "auth_before_tls": "AUTH before TLS",
     "auth_after_tls": "AUTH inside TLS",
+    "legacy_auth_line": "whether AUTH= is announced as well",
     "falls_back_to_cleartext": "whether mail falls back to cleartext",
     "credentials_in_clear": "whether a password can leave in clear",
     "implicit": "whether TLS begins with the first byte",
