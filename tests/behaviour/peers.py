@@ -24,9 +24,7 @@ from tests.postfix import lab
 NAME = "peer.lab.test"
 
 PATIENCE = 1
-"""Seconds after which a peer with implicit TLS gives up a client that waits for a greeting, where Postfix would wait for
-minutes.
-"""
+"""Seconds after which a peer with implicit TLS gives up one that waits for a greeting. Postfix waits for minutes."""
 
 Tls = Literal["none", "starttls", "fails", "refused", "implicit"]
 """`fails`: STARTTLS is announced and agreed to, and no handshake succeeds. `refused`: it is announced, and gets 454."""
@@ -133,6 +131,10 @@ class _Visit(socketserver.BaseRequestHandler):
         self.kind = self.server.kind
         self.version = ""
         self.buffer = b""
+
+    def finish(self) -> None:
+        """Close what is in use, since Postfix waits for it: the server knows the socket only as it was before TLS."""
+        self.request.close()
 
     def encrypt(self) -> None:
         self.request = self.server.how.wrap_socket(self.request, server_side=True)

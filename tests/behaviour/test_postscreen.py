@@ -8,18 +8,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import NamedTuple
 
 import pytest
 
 from tests.behaviour.drawn import Batch, Case, draw
-from tests.behaviour.observed import Observed, observe
+from tests.behaviour.observed import Observed, client, observe
 from tests.behaviour.predicted import differences, predicted
 from tests.behaviour.stage import WORKERS, Deaths, Stage, ports, stage
 from tests.postfix import lab
+from tests.postfix.smtp import Session, mechanisms
 
 pytestmark = pytest.mark.xdist_group("postscreen")
 
-SEEDS = tuple(range(4,20))
+SEEDS = (4, 20)
 LISTENERS = 30
 
 WAIT = 1
@@ -100,3 +102,107 @@ def test_a_known_client_meets_the_smtpd_behind(
             wrong.append("\n".join([str(case), batch.main_cf, *log[-8:], *map(str, found), *causes]))
     assert not wrong, "\n\n".join(wrong)
     record_property("agrees with what a client meets behind postscreen", total)
+
+
+# --- strangers -------------------------------------------------------------------------------------------------------
+
+MAIN_CF = """smtpd_tls_chain_files = {tls}/rsa-key-first.pem
+smtpd_tls_security_level = may
+smtpd_tls_protocols = TLSv1.3
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_security_options = noanonymous
+"""
+
+SMTPD_CONF = """pwcheck_method: saslauthd
+saslauthd_path: {base}/auth/mux
+mech_list: PLAIN LOGIN
+"""
+
+DEEP = "-o postscreen_pipelining_enable=yes"
+
+
+class Front(NamedTuple):
+    """Options of a postscreen and of the smtpd behind it; None where there is none. `offered`: a stranger is offered
+    STARTTLS; `refused`: the answer to a recipient of his, in clear.
+    """
+
+    front: str
+    back: str | None
+    offered: bool = True
+    refused: int = 450
+
+
+FRONTS = (
+    Front(DEEP, ""),
+    Front(DEEP, "-o smtpd_tls_auth_only=yes -o smtpd_tls_protocols=TLSv1.2"),
+    Front(DEEP, "-o smtpd_tls_security_level=none"),
+    Front(f"{DEEP} -o smtpd_tls_security_level=none", "-o smtpd_tls_security_level=encrypt", offered=False),
+    Front(f"{DEEP} -o postscreen_tls_security_level=encrypt", "", refused=530),
+    Front(f"{DEEP} -o postscreen_tls_security_level=verify", "-o smtpd_tls_security_level=none", refused=530),
+    Front(DEEP, None),
+    Front("", None),
+)
+
+
+def fronts(at: Stage, given: list[int]) -> Batch:
+    """A listener for each front."""
+    cases: list[Case] = []
+    for number, (front, port) in enumerate(zip(FRONTS, given, strict=True)):
+        rows = screen(port, f"pass{number}", front.front)
+        if front.back is not None:
+            rows += f"pass{number} pass - - n - - smtpd -o syslog_name=case{number} {front.back}\n"
+        cases.append(Case(0, number, port, rows + (HELPERS if not number else "")))
+    conf = {"sasl/smtpd.conf": SMTPD_CONF.format(base=at.layout.base)}
+    return Batch(0, MAIN_CF.format(tls=at.layout.tls), tuple(cases), conf, furnished=False)
+
+
+def stranger(port: int, front: Front, version: str = "") -> None:
+    """With tests of the dialogue postscreen speaks SMTP itself: with its own TLS level, with the protocols of tlsproxy,
+    never with AUTH, and taking no mail. Whoever has come this far has passed.
+    """
+    with Session(port) as session:
+        assert mechanisms(session.ehlo()) == []
+        if version:
+            assert session.starttls(client(version)) == 220
+            assert mechanisms(session.ehlo()) == []
+        assert session.say("AUTH PLAIN AHQAdA==")[0] == 502
+        session.say("MAIL FROM:<sender@client.test>")
+        assert session.say("RCPT TO:<test@lab.test>")[0] == (450 if version else front.refused)
+        if not version:
+            assert (session.say("STARTTLS")[0] == 220) is front.offered
+
+
+def test_a_stranger_meets_postscreen_itself(here: Stage, record_property: Callable[[str, object], None]) -> None:
+    total = 0
+    with ports(len(FRONTS)) as given:
+        batch = fronts(here, given)
+        with here.playing(batch):
+            deaths = Deaths(here.postfix.path / "mail.log")
+            said = predicted(here)
+            for case, front in zip(batch.cases, FRONTS, strict=True):
+                if front.back is None:
+                    continue
+                # The smtpd behind the second has TLS 1.2 alone, and this is not yet that.
+                stranger(case.port, front, "TLSv1.3" if case.number == 1 else "")
+                introduce(case.port)
+                found, compared = differences(said.get(case.port), observe(case.port, here.sasl, deaths.watch(case)))
+                assert not found, f"{case}: {found}"
+                total += compared
+    record_property("agrees with what a client meets behind postscreen", total)
+
+
+def test_without_an_smtpd_nobody_gets_in(here: Stage, record_property: Callable[[str, object], None]) -> None:
+    with ports(len(FRONTS)) as given:
+        batch = fronts(here, given)
+        with here.playing(batch):
+            said = predicted(here)
+            for case, front in zip(batch.cases, FRONTS, strict=True):
+                if front.back is not None:
+                    continue
+                assert not said[case.port].works
+                if DEEP in front.front:
+                    stranger(case.port, front)
+                introduce(case.port)
+                with suppress(ConnectionError), Session(case.port) as session:
+                    assert session.banner[0] != 220 or session.say("EHLO client.lab.test")[0] == 421
+    record_property("agrees with what a client meets behind postscreen", sum(each.back is None for each in FRONTS))
