@@ -135,9 +135,8 @@ def server_auth(scope: Scope, surroundings: Surroundings, platform: Platform, se
         # What is only assumed leaves none: whether another one is there, and would be left, nobody can tell.
         if assumed and announced.dies and not _announced(scope, kind, possible, name, tuple(source), tables).dies:
             none_left.append(name)
-            announced = Announced(
-                (), "", f"{whose}: of {' '.join(available)}, assumed, none is left", announced.because
-            )
+            those = f"of those that are assumed ({' '.join(available)})" if available else "of those of this machine"
+            announced = Announced((), "", f"{whose}: {those} none is left", announced.because)
         pair.append(announced)
     before, after = pair
     because["auth_before_tls"] = (*switch, scope.reason("smtpd_tls_auth_only"), *hide, *before.because)

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     from mailcfg.problem import PolicyError
     from mailcfg.reports.behaviour import named
+    from mailcfg.reports.text import clean
 
     target, selector = _words(arguments)
     try:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(text.findings(error.findings, color=colored(arguments.color)), file=sys.stderr)
         return ExitCode.COULD_NOT_TELL
     for file, reason in looked.unknown:
-        print(f"mailcfg: {file}: {reason}", file=sys.stderr)
+        print(clean(f"mailcfg: {file}: {reason}"), file=sys.stderr)
     if looked.subject is None:
         return ExitCode.COULD_NOT_TELL
     subject = looked.subject

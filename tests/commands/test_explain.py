@@ -116,6 +116,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "main.cf").write_text("a b = c\n")
     assert main(["explain", str(tmp_path)]) == 2
     assert f"{tmp_path}/main.cf:1" in capsys.readouterr().err
+    (tmp_path / "main.cf").write_text("a\x1b b\x07 = c\n")
+    assert main(["explain", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert "main.cf:1" in err
+    assert not {"\x1b", "\x07"} & set(err)
 
 
 # --- configurations that a copy of a directory holds ------------------------------------------------------------------
@@ -160,6 +165,17 @@ def test_what_is_only_assumed_kills_nothing(tmp_path: Path, capsys: pytest.Captu
     assert "dead" not in out
     assert "AUTH is not known" in out
     assert "whether AUTH is offered is not known" in out
+
+
+def test_a_mechanism_that_this_machine_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sasl").mkdir()
+    (tmp_path / "sasl/smtpd.conf").write_text("mech_list: GSS-SPNEGO\n")
+    at = copied(tmp_path, f"smtpd_sasl_auth_enable = yes\ncyrus_sasl_config_path = {tmp_path}/sasl\n")
+    out = told(capsys, at, *DEBIAN)
+    assert "dead" not in out
+    assert (
+        "which SASL mechanisms are installed where these files come from: of those of this machine none is left" in out
+    )
 
 
 def test_options_under_which_no_mechanism_is_left_anywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
