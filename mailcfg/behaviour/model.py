@@ -116,7 +116,10 @@ class Hop(NamedTuple):
     `level` is Postfix's word. `falls_back_to_cleartext`: a peer that offers less, or whose STARTTLS fails, gets the
     mail in clear after a deferral. `checked`: whether the peer's certificate is verified before anything is sent.
     `credentials`: whether a password may be sent there at all; `credentials_in_clear`: whether one can leave readable
-    by anyone on the path.
+    by anyone on the path; `plaintext_credentials`: whether PLAIN and its like may be used inside TLS. At level dane
+    `protocols` and `falls_back_to_cleartext` are for peers without TLSA records, and `protocols_with_records` for those
+    that have them, which get nothing in clear. `table`: policy tables that cannot be read and may decide otherwise.
+    `routed`: whether mail goes there; None where a table that cannot be read would tell.
     """
 
     next_hop: str
@@ -132,10 +135,14 @@ class Hop(NamedTuple):
     because: dict[str, tuple[Reason, ...]]
     causes: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    protocols_with_records: tuple[str, ...] = ()
+    plaintext_credentials: bool = True
+    table: tuple[str, ...] = ()
+    routed: bool | None = True
 
 
 class Behaviour(NamedTuple):
-    """A whole mail host: every endpoint, and the ways out, the general one (of smtp/unix) first."""
+    """A whole mail host: every endpoint, and the ways out, the general one first, with those that nothing takes."""
 
     endpoints: tuple[Endpoint, ...]
     outbound: tuple[Hop, ...]

@@ -5,16 +5,16 @@ Source: postconf(5), TLS_README, src/smtp/smtp_tls_policy.c; E12 and tests/behav
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from mailcfg.behaviour.effective import Effective, Scope
 from mailcfg.behaviour.listening import running
 from mailcfg.behaviour.model import Hop, OutboundTls, Reason
 from mailcfg.behaviour.protocols import protocols
+from mailcfg.behaviour.routes import Routes, inline, routes
 from mailcfg.behaviour.surroundings import Surroundings
 from mailcfg.behaviour.tls import LEVELS, below_the_gap, spoken
-from mailcfg.behaviour.words import braced, listed
+from mailcfg.behaviour.words import listed
 from mailcfg.configuration import Origin, Service
 from mailcfg.facts.version import Version
 
@@ -99,9 +99,13 @@ def _misread(level: str, words: list[str]) -> str:
     return ""
 
 
+SHIPPED = ("smtp", "relay", "lmtp")
+"""Clients that packages bring, whether anything goes by them or not."""
+
+
 def hops(effective: Effective, around: Surroundings, openssl: Version) -> tuple[Hop, ...]:
-    """The general way out of each smtp or lmtp service, `smtp/unix` first, each followed by the next hops that its
-    policy table names.
+    """The ways out by each smtp or lmtp service, those to strangers first: in general, then the next hops that its
+    policy table names, then others to which mail is routed. Rules see the clients that nothing is routed to as well.
     """
     disabled = effective.of().text("master_service_disable")
     services = [
@@ -109,27 +113,30 @@ def hops(effective: Effective, around: Surroundings, openssl: Version) -> tuple[
         for each in running(effective.configuration.services, disabled)
         if each.command in ("smtp", "lmtp") and each.type == "unix"
     ]
-    services.sort(key=lambda each: each.id != "smtp/unix")
-    if not services or services[0].id != "smtp/unix":
+    ways = routes(effective)
+    services.sort(key=lambda each: (each.name != ways.general, each.id != "smtp/unix"))
+    found: list[Hop] = []
+    if not any(each.id == "smtp/unix" for each in services):
         # A policy says nothing of the service that every package brings.
-        return _of(effective.of(), None, "smtp", around, openssl) + tuple(
-            hop
-            for each in services
-            if each.overrides
-            for hop in _of(effective.of(each), each, each.command, around, openssl)
-        )
-    first = _of(effective.of(services[0]), services[0], "smtp", around, openssl)
-    others = [
-        hop
-        for each in services[1:]
-        if each.command == "lmtp" or any(_concerns(over.name) for over in each.overrides)
-        for hop in _of(effective.of(each), each, each.command, around, openssl)[:1]
-    ]
-    return (*first, *others)
+        found += _of(effective.of(), None, "smtp", ways, around, openssl)
+    for each in services:
+        scope = effective.of(each)
+        if not found or each.id == "smtp/unix":
+            found += _of(scope, each, each.command, ways, around, openssl)
+            continue
+        known = {hop.next_hop.lower() for hop in found}
+        apart = each.command == "lmtp" or any(_concerns(over.name) for over in each.overrides)
+        if apart or not known.issuperset(hop.lower() for hop in ways.of(each.name)):
+            own = _of(scope, each, each.command, ways, around, openssl)
+            named = {hop.lower() for hop in ways.of(each.name)}
+            # The entries of main.cf's table are told once, of the general way out.
+            table = any(over.name == f"{each.command}_tls_policy_maps" for over in each.overrides)
+            found += [own[0], *(hop for hop in own[1:] if table or hop.next_hop.lower() in named)]
+    return tuple(found)
 
 
 def _concerns(name: str) -> bool:
-    return name.startswith(("smtp_tls", "smtp_sasl", "smtp_use_tls", "smtp_enforce_tls"))
+    return name.startswith(("smtp_tls", "smtp_sasl", "smtp_use_tls", "smtp_enforce_tls", "smtp_discard_ehlo"))
 
 
 class _Way(NamedTuple):
@@ -142,10 +149,60 @@ class _Way(NamedTuple):
     off: Reason | None
 
 
-def _of(scope: Scope, service: Service | None, side: str, around: Surroundings, openssl: Version) -> tuple[Hop, ...]:
+def _of(
+    scope: Scope, service: Service | None, side: str, ways: Routes, around: Surroundings, openssl: Version
+) -> list[Hop]:
+    """The general way out of one service, each entry of its policy table, and further next hops."""
     way = _Way(scope, service, side, openssl, _turned_off(scope, side, around))
+    name = service.name if service else "smtp"
     entries, _ = policies(scope.text(f"{side}_tls_policy_maps"))
-    return (_hop(way, None), *(_hop(way, entry) for entry in entries))
+    to = ways.of(name)
+    routed = _routed(name, to, ways)
+    first = to[0] if to else ""
+    found = [_hop(way, None, first), *(_hop(way, each, each.next_hop) for each in entries)]
+    found = [each._replace(routed=routed) for each in found]
+    for each in to:
+        entry = _entry(entries, each)
+        if entry is None:
+            if each != first:
+                found.append(_hop(way, None, each))
+            continue
+        if each == first:
+            # The table decides for it, and the general level for nothing.
+            found[0] = found[0]._replace(routed=False)
+        if entry.next_hop.lower() != each.lower():
+            found.append(_hop(way, entry, each))
+    return found
+
+
+def _routed(name: str, to: list[str], ways: Routes) -> bool | None:
+    """Whether mail goes by a transport; None where a table that cannot be read may say so."""
+    if to:
+        return True
+    if ways.undecided or (ways.filtered and name not in SHIPPED):
+        return None
+    return False
+
+
+def _entry(entries: list[Policy], next_hop: str) -> Policy | None:
+    """The entry that decides for a next hop: its own, or for a bare domain that of a domain above it. Source:
+    src/smtp/smtp_tls_policy.c, tls_policy_lookup(); the first of several with one key.
+    """
+    known = {each.next_hop.lower(): each for each in reversed(entries)}
+    key = next_hop.lower()
+    if key.startswith("[") or ":" in key:
+        return known.get(key)
+    while key and key not in known:
+        _, dot, rest = key.lstrip(".").partition(".")
+        key = dot + rest
+    return known.get(key) if key else None
+
+
+def undecided(effective: Effective) -> tuple[str, ...]:
+    """What nobody can tell here of where mail goes."""
+    return tuple(
+        f"where {parameter} = {table} sends some of the mail" for parameter, table in routes(effective).undecided
+    )
 
 
 def _turned_off(scope: Scope, side: str, around: Surroundings) -> Reason | None:
@@ -168,6 +225,18 @@ def _turned_off(scope: Scope, side: str, around: Surroundings) -> Reason | None:
         reach = around.readable(scope.text(authorities))
         if reach.ok is False:
             return scope.reason(authorities, reach.why)
+    manager = scope.text("tlsmgr_service_name") or "tlsmgr"
+    if not around.has_service(f"{manager}/unix"):
+        why = f"master.cf has no {manager}, from which TLS gets its random numbers"
+        return Reason(f"{manager}/unix", "", scope.value("tlsmgr_service_name").origin, why)
+    return None
+
+
+def _discarded(scope: Scope, side: str, word: str) -> Reason | None:
+    """The setting by which a client overlooks what all peers announce (src/global/ehlo_mask.c)."""
+    name = "lmtp_discard_lhlo_keywords" if side == "lmtp" else "smtp_discard_ehlo_keywords"
+    if word in [each.lower() for each in listed(scope.text(name))]:
+        return scope.reason(name)
     return None
 
 
@@ -185,32 +254,19 @@ def general_level(scope: Scope, side: str = "smtp") -> tuple[str, tuple[str, ...
     return "none", (name,)
 
 
-_INLINE = re.compile(r"inline:(\{.*\})", re.DOTALL)
-
-
 def policies(value: str) -> tuple[list[Policy], tuple[str, ...]]:
     """The entries of `inline:` tables, and the tables whose entries stand elsewhere."""
-    entries: list[Policy] = []
-    others: list[str] = []
-    for word in braced(value):
-        match = _INLINE.fullmatch(word)
-        if match is None:
-            others.append(word)
-            continue
-        for each in braced(match[1][1:-1]):
-            text = each[1:-1] if each.startswith("{") and each.endswith("}") else each
-            key, equals, policy = text.partition("=")
-            if equals:
-                entries.append(Policy(key.strip(), policy.strip()))
-    return entries, tuple(others)
+    entries, others = inline(value)
+    return [Policy(next_hop, policy) for next_hop, policy in entries], others
 
 
-def _hop(way: _Way, entry: Policy | None) -> Hop:
-    scope, service, side, openssl, off = way
+def _hop(way: _Way, entry: Policy | None, next_hop: str) -> Hop:
+    scope, service, side, _, off = way
     level, deciding = general_level(scope, side)
     because: dict[str, tuple[Reason, ...]] = {}
     causes: list[str] = []
     unknown: list[str] = []
+    others: tuple[str, ...] = ()
     name = service.id if service else f"{side}/unix"
     dead = _dies(scope, side, level)
     wrong = f"no mail leaves: {dead}" if dead else ""
@@ -222,7 +278,7 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
             wrong = f"mail to {entry.next_hop} is deferred: {entry.wrong}"
     else:
         because["tls"] = tuple(scope.reason(each) for each in deciding)
-        others = policies(scope.text(f"{side}_tls_policy_maps"))[1]
+        others = inline(scope.text(f"{side}_tls_policy_maps"))[1]
         unknown += [f"what {each} says of single next hops" for each in others]
     if wrong:
         causes.append(wrong)
@@ -245,12 +301,39 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
         causes.append(f"{'mail leaves without TLS' if optional else 'no mail leaves'}: TLS is off: {off.words}")
         if optional:
             tls, held = "none", "none"
+    overlooked = _discarded(scope, side, "starttls")
+    if overlooked is not None and held != "none" and not implicit and not wrong:
+        because["tls"] = (*because["tls"], overlooked)
+        optional = held in OPTIONAL
+        never = f"{overlooked.setting} has starttls, so STARTTLS is never used"
+        causes.append(never if optional else f"no mail leaves: {never}")
+        if held == "dane":
+            causes.append("none leaves to a peer that has TLSA records")
+        if optional:
+            tls, held = "none", "none"
+        else:
+            silent = True
+    addresses = f"{side}_discard_{'lhlo' if side == 'lmtp' else 'ehlo'}_keyword_address_maps"
+    if scope.text(addresses):
+        unknown.append(f"of which peers {addresses} makes the client overlook STARTTLS")
     unwrapped = implicit and held in ("none", "may")
     if unwrapped and not wrong:
         causes.append(f"{side}_tls_wrappermode needs encrypt or more: no mail leaves")
     if level == "fingerprint" and not wrong and not _fingerprints(scope, side, entry):
         causes.append("there is no fingerprint to match: no mail leaves")
-    versions = _versions(scope, side, held, entry, because, openssl) if tls != "none" else ()
+    versions: tuple[str, ...] = ()
+    signed: tuple[str, ...] = ()
+    if tls != "none":
+        versions = _versions(way, held, entry, because)
+        if held == "dane":
+            # dane_init() makes it may for a peer without TLSA records, and the list for may decides.
+            signed, with_records = versions, because["protocols"]
+            versions = _versions(way, "may", entry, because)
+            if because["protocols"] != with_records:
+                because["protocols"] = (
+                    *(each._replace(words="for a peer without TLSA records") for each in because["protocols"]),
+                    *(each._replace(words="for a peer that has TLSA records") for each in with_records),
+                )
     credentials, in_clear = _credentials(scope, side, held, implicit, because)
     stands_still = bool(wrong) or unwrapped or (level == "dane-only" and without)
     stands_still = stands_still or (silent and held not in OPTIONAL)
@@ -258,7 +341,7 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
     if falls:
         because["falls_back_to_cleartext"] = because["tls"]
     return Hop(
-        next_hop=entry.next_hop if entry else scope.text("relayhost"),
+        next_hop=next_hop,
         service=name,
         level=level,
         tls=tls,
@@ -271,17 +354,14 @@ def _hop(way: _Way, entry: Policy | None) -> Hop:
         because=because,
         causes=tuple(causes),
         unknown=tuple(unknown),
+        protocols_with_records=signed,
+        plaintext_credentials=_plaintext(scope, side, level, because) if credentials else True,
+        table=others,
     )
 
 
-def _versions(
-    scope: Scope,
-    side: str,
-    level: str,
-    entry: Policy | None,
-    because: dict[str, tuple[Reason, ...]],
-    openssl: Version,
-) -> tuple[str, ...]:
+def _versions(way: _Way, level: str, entry: Policy | None, because: dict[str, tuple[Reason, ...]]) -> tuple[str, ...]:
+    scope, side, openssl = way.scope, way.side, way.openssl
     name = f"{side}_tls_protocols" if level == "may" else f"{side}_tls_mandatory_protocols"
     value = scope.text(name)
     because["protocols"] = (scope.reason(name),)
@@ -326,13 +406,17 @@ def _credentials(
     )
     if not enabled or not maps:
         return False, False
+    overlooked = _discarded(scope, side, "auth")
+    if overlooked is not None:
+        because["credentials_in_clear"] += (overlooked,)
+        return False, False
     options = f"{side}_sasl_security_options"
     because["credentials_in_clear"] += (*because["tls"], scope.reason(options))
     if implicit or level not in OPTIONAL:
         return True, False
     value = scope.text(options)
     if value and set(listed(value)) != {"noanonymous"}:
-        # These mechanisms satisfy no other option, and of a word that is none smtp dies when it is to log in (measured).
+        # They satisfy no other option, and of a word that is none smtp dies when it is to log in (measured).
         return True, False
     patterns = listed(scope.text(f"{side}_sasl_mechanism_filter"))
     if patterns:
@@ -340,6 +424,15 @@ def _credentials(
         named = [each for each in TOKENS if each in [word.lower() for word in patterns]]
         return True, any(_keeps(patterns, each) for each in (*PLAINTEXT, *named))
     return True, True
+
+
+def _plaintext(scope: Scope, side: str, level: str, because: dict[str, tuple[Reason, ...]]) -> bool:
+    """Whether a password may be handed over as it is inside TLS: PLAIN and LOGIN satisfy noanonymous alone."""
+    name = f"{side}_sasl_tls_{'verified_' if level in CHECKED else ''}security_options"
+    if set(listed(scope.text(name))) <= {"noanonymous"}:
+        return True
+    because["plaintext_credentials"] = (scope.reason(name),)
+    return False
 
 
 def _keeps(patterns: list[str], name: str) -> bool:

@@ -12,7 +12,9 @@ from mailcfg.rule import Subject
 
 
 def named(behaviour: Behaviour, directory: str, name: str) -> Behaviour:
-    """The same with files below a directory as the user called it."""
+    """What mail really takes of it, with files below a directory as the user called it."""
+    routed = tuple(each for each in behaviour.outbound if each.routed is not False)
+    behaviour = behaviour._replace(outbound=routed or behaviour.outbound[:1])
     if directory == name:
         return behaviour
 

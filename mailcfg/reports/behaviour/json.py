@@ -175,7 +175,7 @@ def _hop(each: Hop) -> HopDocument:
         each.credentials,
         each.credentials_in_clear,
         each.causes,
-        each.unknown,
+        (*each.unknown, *(("whether any mail goes this way",) if each.routed is None else ())),
         _because(each.because),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.model import Endpoint, Hop, Reason
+from mailcfg.behaviour.routes import is_local
 from mailcfg.configuration import Origin
 from mailcfg.facts.mechanisms import UNKNOWN, mechanisms
 from mailcfg.reports.behaviour import decides, scope_of, values
@@ -100,14 +101,15 @@ def verdict(each: Endpoint) -> str:
 
 
 def _hop_name(hop: Hop) -> str:
-    what = f"to {hop.next_hop}" if hop.next_hop else "to everybody"
+    what = f"to {hop.next_hop}" if hop.next_hop else "to whatever is routed here" if not hop.routed else "to everybody"
     return f"out {what} ({hop.service})"
 
 
 def _way_out(hop: Hop) -> tuple[str, ...]:
-    password = "sent" if hop.credentials else "-"
+    to = hop.next_hop or ("*" if hop.routed else f"? by {hop.service}")
+    password = ("sent" if hop.plaintext_credentials else "sent, not by PLAIN or LOGIN") if hop.credentials else "-"
     return (
-        f"→ {hop.next_hop or '*'}",
+        f"→ {to}",
         hop.tls,
         " ".join(hop.protocols) or "-",
         "in clear" if hop.credentials_in_clear else "-",
@@ -119,10 +121,20 @@ def _way_out(hop: Hop) -> tuple[str, ...]:
 def _hop_verdict(hop: Hop) -> str:
     if hop.causes and "no mail leaves" in hop.causes[0]:
         return f"dead: {hop.causes[0]}"
+    return _hop_words(hop) + (", unless a table says otherwise" if hop.table else "")
+
+
+def _hop_words(hop: Hop) -> str:
+    if hop.routed is False:
+        return "nothing is routed here"
+    if is_local(hop.next_hop):
+        return "nothing leaves this machine"
     if hop.credentials_in_clear:
         return "passwords can leave in clear"
     if hop.tls == "none":
         return "mail leaves in clear"
+    if hop.falls_back_to_cleartext and hop.tls == "dane":
+        return "mail leaves in clear where a peer without TLSA records offers less"
     if hop.falls_back_to_cleartext:
         return "mail leaves in clear where the peer offers less"
     return "nothing leaves in clear" + ("" if hop.checked else ", the peer's certificate is not checked")
@@ -213,19 +225,31 @@ def _hop_reasons(hop: Hop) -> Iterator[str]:
     }
     yield f"  {words[hop.tls]}"
     yield from _chain(hop.because.get("tls", ()))
-    if hop.falls_back_to_cleartext and hop.tls != "none":
+    if hop.falls_back_to_cleartext and hop.tls == "dane":
+        yield "  a peer without TLSA records that offers less gets the mail in clear after a deferral"
+        yield "  a peer that has TLSA records never gets it in clear"
+    elif hop.falls_back_to_cleartext and hop.tls != "none":
         yield "  a peer that offers less, or whose handshake fails, gets the mail in clear after a deferral"
-    if hop.protocols:
+    if hop.protocols_with_records not in ((), hop.protocols):
+        without, signed = (" and ".join(each) or "no TLS" for each in (hop.protocols, hop.protocols_with_records))
+        yield f"  it speaks {without} to a peer without TLSA records, {signed} to one that has them"
+        yield from _chain(hop.because.get("protocols", ()))
+    elif hop.protocols:
         yield f"  it speaks {' and '.join(hop.protocols)}"
         yield from _chain(hop.because.get("protocols", ()))
     if hop.credentials:
         clear = "can leave in clear" if hop.credentials_in_clear else "never leaves in clear"
         yield f"  the password {clear}"
         yield from _chain(hop.because.get("credentials_in_clear", ()))
+        if not hop.plaintext_credentials:
+            yield "  inside TLS it is sent only by a mechanism without plaintext, never by PLAIN or LOGIN"
+            yield from _chain(hop.because.get("plaintext_credentials", ()))
     for cause in hop.causes:
         yield f"  {cause}"
     for unknown in hop.unknown:
         yield f"  not known: {unknown}"
+    if hop.routed is None:
+        yield "  not known: whether any mail goes this way"
 
 
 def _chain(reasons: object) -> Iterator[str]:
@@ -286,6 +310,7 @@ _FIELDS = {
     "auth_after_tls": "AUTH inside TLS",
     "legacy_auth_line": "whether AUTH= is announced as well",
     "falls_back_to_cleartext": "whether mail falls back to cleartext",
+    "plaintext_credentials": "whether PLAIN or LOGIN may be used inside TLS",
     "credentials_in_clear": "whether a password can leave in clear",
     "implicit": "whether TLS begins with the first byte",
 }
