@@ -106,6 +106,15 @@ def test_a_way_out_by_which_no_mail_leaves_or_none_with_tls(main: str, line: int
     assert found.location.line == line
 
 
+def test_a_level_that_a_policy_table_overrules_is_not_told(tmp_path: Path) -> None:
+    main = "relayhost = [r.example]:587\nsmtp_tls_security_level = fingerprint\n"
+    table = "smtp_tls_policy_maps = inline:{{[r.example]:587 = encrypt}}\n"
+    (tmp_path / "without").mkdir()
+    (tmp_path / "with").mkdir()
+    assert len(ours(said(tmp_path / "without", main))) == 1
+    assert ours(said(tmp_path / "with", main + table)) == []
+
+
 def test_a_client_certificate_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
     found = said(tmp_path, "smtp_tls_security_level = may\nsmtp_tls_cert_file = /etc/ssl/absent.pem\n")
     assert [each.rule for each in found if each.severity is Severity.ERROR] == ["certificate-unreadable"]
