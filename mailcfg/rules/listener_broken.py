@@ -139,21 +139,12 @@ def _keys(endpoint: Endpoint) -> tuple[str, ...]:
 def _ways(subject: Subject) -> Iterator[_Broken]:
     for hop in subject.behaviour.outbound:
         cause = next((each for each in hop.causes if any(words in each for words in (*STANDS_STILL, TLS_OFF))), "")
-        if cause and not _overruled(subject, hop):
+        if cause and hop.routed is not False:
             effect = "every mail goes in clear" if TLS_OFF in cause else "mail stays in the queue and comes back"
             reasons = hop.because.get("tls", ())
             service = subject.service(hop.service)
             at = subject.place(*reasons, otherwise=service.origin if service else None)
             yield _Broken(_who(hop), hop.service, cause, effect, reasons, at)
-
-
-def _overruled(subject: Subject, hop: Hop) -> bool:
-    """Whether a policy table has an entry for the one next hop that the general level is for."""
-    if any(reason.setting.endswith("_policy_maps") for reason in hop.because.get("tls", ())):
-        return False
-    key = (hop.service, hop.next_hop.lower())
-    same = [each for each in subject.behaviour.outbound if (each.service, each.next_hop.lower()) == key]
-    return bool(hop.next_hop) and same[-1] is not hop
 
 
 def _who(hop: Hop) -> str:

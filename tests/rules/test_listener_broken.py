@@ -54,7 +54,9 @@ def test_whatever_does_not_work_is_an_error(name: str, example: Example, tmp_pat
     behaviour = looked.subject.behaviour
     broken = [each.service for each in behaviour.endpoints if not each.works or each.tls == "broken"]
     broken += [
-        hop.service for hop in behaviour.outbound if any(words in each for each in hop.causes for words in STANDS_STILL)
+        hop.service
+        for hop in behaviour.outbound
+        if hop.routed is not False and any(words in each for each in hop.causes for words in STANDS_STILL)
     ]
     errors = [each.rule for each in judged(looked, TODAY) if each.severity is Severity.ERROR]
     assert errors or not broken
@@ -109,10 +111,13 @@ def test_a_way_out_by_which_no_mail_leaves_or_none_with_tls(main: str, line: int
 def test_a_level_that_a_policy_table_overrules_is_not_told(tmp_path: Path) -> None:
     main = "relayhost = [r.example]:587\nsmtp_tls_security_level = fingerprint\n"
     table = "smtp_tls_policy_maps = inline:{{[r.example]:587 = encrypt}}\n"
-    (tmp_path / "without").mkdir()
-    (tmp_path / "with").mkdir()
+    for name in ("without", "with", "unused"):
+        (tmp_path / name).mkdir()
     assert len(ours(said(tmp_path / "without", main))) == 1
     assert ours(said(tmp_path / "with", main + table)) == []
+    # Nothing is routed to this client.
+    unused = "smtp inet n - n - - smtpd\nrelay unix - - n - - smtp\n  -o smtp_tls_security_level=fingerprint\n"
+    assert ours(said(tmp_path / "unused", "", unused)) == []
 
 
 def test_a_client_certificate_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
