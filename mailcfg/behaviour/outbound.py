@@ -5,6 +5,7 @@ Source: postconf(5), TLS_README, src/smtp/smtp_tls_policy.c; E12 and tests/behav
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import NamedTuple
 
 from mailcfg.behaviour.effective import Effective, Scope
@@ -14,7 +15,7 @@ from mailcfg.behaviour.protocols import protocols
 from mailcfg.behaviour.routes import Routes, inline, routes
 from mailcfg.behaviour.surroundings import Surroundings
 from mailcfg.behaviour.tls import LEVELS, below_the_gap, spoken
-from mailcfg.behaviour.words import listed
+from mailcfg.behaviour.words import braced, listed
 from mailcfg.configuration import Origin, Service
 from mailcfg.facts.version import Version
 
@@ -260,6 +261,15 @@ def policies(value: str) -> tuple[list[Policy], tuple[str, ...]]:
     return [Policy(next_hop, policy) for next_hop, policy in entries], others
 
 
+NOT_SIGNED = "none leaves to a peer that has TLSA records"
+
+
+def _before(value: str) -> tuple[str, ...]:
+    """The tables that are asked before the first one that can be read: what they say of a next hop holds."""
+    words = braced(value)
+    return tuple(takewhile(lambda word: inline(word)[1], words))
+
+
 def _hop(way: _Way, entry: Policy | None, next_hop: str) -> Hop:
     scope, service, side, _, off = way
     level, deciding = general_level(scope, side)
@@ -274,6 +284,8 @@ def _hop(way: _Way, entry: Policy | None, next_hop: str) -> Hop:
         table = scope.reason(f"{side}_tls_policy_maps", f"{entry.next_hop}: {entry.level}")
         because["tls"] = (table,)
         level = entry.level
+        others = _before(scope.text(f"{side}_tls_policy_maps"))
+        unknown += [f"what {each} says of {entry.next_hop}" for each in others]
         if entry.wrong and not dead:
             wrong = f"mail to {entry.next_hop} is deferred: {entry.wrong}"
     else:
@@ -299,6 +311,8 @@ def _hop(way: _Way, entry: Policy | None, next_hop: str) -> Hop:
         because["tls"] = (*because["tls"], off)
         optional = held in OPTIONAL
         causes.append(f"{'mail leaves without TLS' if optional else 'no mail leaves'}: TLS is off: {off.words}")
+        if held == "dane":
+            causes.append(NOT_SIGNED)
         if optional:
             tls, held = "none", "none"
     overlooked = _discarded(scope, side, "starttls")
@@ -308,7 +322,7 @@ def _hop(way: _Way, entry: Policy | None, next_hop: str) -> Hop:
         never = f"{overlooked.setting} has starttls, so STARTTLS is never used"
         causes.append(never if optional else f"no mail leaves: {never}")
         if held == "dane":
-            causes.append("none leaves to a peer that has TLSA records")
+            causes.append(NOT_SIGNED)
         if optional:
             tls, held = "none", "none"
         else:

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -93,6 +94,7 @@ NAMED: tuple[tuple[Settings, dict[str, str]], ...] = (
     ({"tls_security_level": "encrypt", "discard_ehlo_keywords": "starttls"}, {"both": "may", "tls12": "none"}),
     ({"tls_security_level": "encrypt", "discard_ehlo_keywords": "starttls", "tls_wrappermode": "yes"}, {}),
     ({"tls_security_level": "may", "discard_ehlo_keywords": "auth"}, {}),
+    ({"tls_security_level": "dane", "dns_support_level": "dnssec", "discard_ehlo_keywords": "starttls"}, {}),
     (
         {
             "tls_security_level": "dane",
@@ -471,3 +473,22 @@ def test_where_mail_goes(name: str) -> None:
                 # What comes back from a filter goes on to the relay, and so does mail of other senders.
                 met.add(names["plain"])
             assert set(shown) == met
+
+
+def test_a_table_that_cannot_be_read_may_decide(tmp_path: Path) -> None:
+    lab.needs("postfix", "openssl")
+    postfix = lab.Postfix(tmp_path, [])
+    postfix.etc.mkdir()
+    found: list[tuple[Hop, ...]] = []
+    for table in (
+        "hash:/nowhere",
+        "inline:{ { r.test = encrypt } }, hash:/nowhere",
+        "hash:/x, inline:{ { r.test = may } }",
+    ):
+        postfix.configure(f"relayhost = r.test\nsmtp_tls_policy_maps = {table}\n", "lmtp unix - - n - - lmtp\n")
+        found.append(tuple(each for each in ways_out(postfix) if each.routed is not False))
+    assert [(hop.next_hop, hop.tls, hop.table) for hops in found for hop in hops] == [
+        ("r.test", "none", ("hash:/nowhere",)),
+        ("r.test", "required", ()),
+        ("r.test", "opportunistic", ("hash:/x",)),
+    ]
