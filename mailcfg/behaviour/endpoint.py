@@ -14,6 +14,9 @@ from mailcfg.configuration import Service
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
 
+DEEP_TESTS = tuple(f"postscreen_{each}_enable" for each in ("pipelining", "non_smtp_command", "bare_newline"))
+"""Tests for which postscreen speaks SMTP with a client that it does not know (postscreen(8), measured)."""
+
 
 def endpoints(
     effective: Effective, surroundings: Surroundings, platform: Platform, openssl: Version
@@ -46,7 +49,22 @@ def _behind(
     if behind is None:
         listener = _Listener(effective, surroundings, platform, openssl, service, service)
         return listener.dead("postscreen has no smtpd to hand its clients to", (Reason("smtpd/pass", "", NOWHERE),))
-    return _Listener(effective, surroundings, platform, openssl, service, behind).endpoint()
+    listener = _Listener(effective, surroundings, platform, openssl, service, behind)
+    own = effective.of(service)
+    level = own.text("postscreen_tls_security_level")
+    if level.lower() not in ("", "none", "may", *server.ENFORCING):
+        reason = own.reason("postscreen_tls_security_level")
+        return listener.dead(f"{level!r} is no TLS security level of a server: postscreen dies of it", (reason,))
+    met = listener.endpoint()
+    told: list[str] = []
+    if met.implicit:
+        told.append("postscreen greets in clear: who begins with TLS gets in only where it is known already")
+    if any(own.text(each).lower() == "yes" for each in DEEP_TESTS):
+        told.append(
+            "a client's first visit is answered by postscreen itself: STARTTLS by postscreen_tls_security_level and"
+            " the protocols of tlsproxy, no AUTH, and no mail is taken"
+        )
+    return met._replace(causes=(*told, *met.causes)) if met.works else met
 
 
 class _Listener:

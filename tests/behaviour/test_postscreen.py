@@ -144,10 +144,10 @@ FRONTS = (
 )
 
 
-def fronts(at: Stage, given: list[int]) -> Batch:
+def fronts(at: Stage, given: list[int], chosen: tuple[Front, ...] = FRONTS) -> Batch:
     """A listener for each front."""
     cases: list[Case] = []
-    for number, (front, port) in enumerate(zip(FRONTS, given, strict=True)):
+    for number, (front, port) in enumerate(zip(chosen, given, strict=True)):
         rows = screen(port, f"pass{number}", front.front)
         if front.back is not None:
             rows += f"pass{number} pass - - n - - smtpd -o syslog_name=case{number} {front.back}\n"
@@ -184,6 +184,7 @@ def test_a_stranger_meets_postscreen_itself(here: Stage, record_property: Callab
                     continue
                 # The smtpd behind the second has TLS 1.2 alone, and this is not yet that.
                 stranger(case.port, front, "TLSv1.3" if case.number == 1 else "")
+                assert any("first visit" in each for each in said[case.port].causes)
                 introduce(case.port)
                 found, compared = differences(said.get(case.port), observe(case.port, here.sasl, deaths.watch(case)))
                 assert not found, f"{case}: {found}"
@@ -206,3 +207,15 @@ def test_without_an_smtpd_nobody_gets_in(here: Stage, record_property: Callable[
                 with suppress(ConnectionError), Session(case.port) as session:
                     assert session.banner[0] != 220 or session.say("EHLO client.lab.test")[0] == 421
     record_property("agrees with what a client meets behind postscreen", sum(each.back is None for each in FRONTS))
+
+
+@pytest.mark.parametrize("level", ["dane", "bogus"])
+def test_postscreen_dies_of_a_level_of_its_own(here: Stage, level: str) -> None:
+    with ports(1) as given:
+        batch = fronts(here, given, (Front(f"-o postscreen_tls_security_level={level}", ""),))
+        with here.playing(batch):
+            [said] = predicted(here).values()
+            assert not said.works
+            assert said.because["works"][0].setting == "postscreen_tls_security_level"
+            with pytest.raises(ConnectionError):
+                Session(given[0])
