@@ -197,13 +197,15 @@ def grade_list(scope: Scope, grade: str) -> str | None:
     return f"tls_{word}_cipherlist"
 
 
-def negotiable(suite: Suite, kinds: frozenset[str]) -> str:
-    """What the server proves itself with in a suite: a kind of key that it has, `anonymous`, or empty for neither."""
+def proofs(suite: Suite, kinds: frozenset[str]) -> tuple[str, ...]:
+    """What the server can prove itself with in a suite: the kinds of key that it has and the suite takes, of which a
+    client's signature algorithms choose, or `anonymous`; empty for none.
+    """
     if suite.auth == "None":
-        return "anonymous" if suite.kx in ("ECDH", "DH") else ""
+        return ("anonymous",) if suite.kx in ("ECDH", "DH") else ()
     if "PSK" in suite.kx or suite.kx == "SRP":
-        return ""
-    return next((kind for kind in _PROOFS.get(suite.auth, ()) if kind in kinds), "")
+        return ()
+    return tuple(kind for kind in _PROOFS.get(suite.auth, ()) if kind in kinds)
 
 
 def in_tls13(certificate: Shown) -> bool:
@@ -477,13 +479,12 @@ class _Server:
         suites: dict[str, list[tuple[str, int]]] = {}
         lowest: dict[str, int] = {}
         for suite in found.suites:
-            proof = negotiable(suite, kinds)
-            if not proof or not allowed(suite, level) or ("ECDH" in suite.kx and not exchange.curves):
+            if not allowed(suite, level) or ("ECDH" in suite.kx and not exchange.curves):
                 continue
-            need = _NUMBERS.get(suite.minimum, 0)
-            need = max(need, 3) if proof in _SINCE_TLS12 else need
-            suites.setdefault(proof, []).append((suite.name, need))
-            lowest[proof] = min(lowest.get(proof, 9), need)
+            for proof in proofs(suite, kinds):
+                need = max(_NUMBERS.get(suite.minimum, 0), 3 if proof in _SINCE_TLS12 else 0)
+                suites.setdefault(proof, []).append((suite.name, need))
+                lowest[proof] = min(lowest.get(proof, 9), need)
         versions = tuple(
             version
             for version in listed_versions
