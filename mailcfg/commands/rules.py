@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Print the list, or one rule."""
-    from mailcfg.judge import documentation, rule, rule_ids, titles
+    from mailcfg.judge import documentation, rule, rule_ids, titles, unknown_rule
 
     if arguments.rule is None:
         rows = list(titles())
@@ -25,10 +25,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             print(f"{id:<{width}}  {severity.value:<7}  {title}")
         return ExitCode.AGREES
     if arguments.rule not in rule_ids():
-        from difflib import get_close_matches
-
-        near = get_close_matches(arguments.rule, rule_ids(), 1)
-        advice = f"did you mean {near[0]}?" if near else "mailcfg rules lists them"
-        raise Failure(f"there is no rule {arguments.rule}; {advice}")
+        raise Failure("; ".join(unknown_rule(arguments.rule)))
     print(f"{arguments.rule} ({rule(arguments.rule).SEVERITY.value})\n\n{documentation(arguments.rule)}")
     return ExitCode.AGREES

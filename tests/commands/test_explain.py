@@ -150,6 +150,7 @@ def test_networks_to_which_auth_is_not_announced(tmp_path: Path, capsys: pytest.
         "AUTH is never offered\n    smtpd_sasl_exceptions_networks = 0.0.0.0/0, [::]/0 (AUTH is not announced to" in out
     )
     assert "anybody, and still accepted)" in out
+    assert "mail may pass in clear, AUTH is not announced and still accepted" in out
     out = told(capsys, copied(tmp_path, f"{main}192.0.2.0/24\n"), *DEBIAN)
     assert "AUTH PLAIN LOGIN is offered before TLS" in out
     assert "192.0.2.0/24 (AUTH is not announced to these clients, and still accepted)" in out

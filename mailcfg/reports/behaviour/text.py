@@ -95,6 +95,8 @@ def verdict(each: Endpoint) -> str:
         return f"nothing passes in clear{more}"
     if not any((each.auth_before_tls, each.auth_after_tls, each.because.get("auth"))):
         return "mail may pass in clear, AUTH is not known"
+    if any("still accepted" in reason.words for reason in each.because.get("auth", ())):
+        return "mail may pass in clear, AUTH is not announced and still accepted"
     if each.tls == "none":
         return "mail passes in clear, no password is taken" if not each.auth_before_tls else "mail passes in clear"
     return f"mail may pass in clear, passwords never{more}" if each.auth_after_tls else "mail may pass in clear"
