@@ -107,6 +107,7 @@ class Peers:
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    allow_reuse_address = True
     request_queue_size = 128
 
     def __init__(self, kind: Kind, peers: Peers) -> None:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from random import SystemRandom
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -308,23 +306,9 @@ def _daemons() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def ports(count: int) -> Iterator[list[int]]:
-    """Ports that are ours for a while, from below the range that the system gives other tests theirs from: two servers
-    that listen on one port would share its clients, since both set SO_REUSEPORT.
-    """
+    """Ports that are ours for a while."""
     with ExitStack() as held:
-        found: list[int] = []
-        while len(found) < count:
-            each = held.enter_context(socket.socket())
-            port = SystemRandom().randrange(10_000, 32_000)
-            try:
-                each.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            # Set once it is known that the port was free, they let Postfix have it: up to 3.5 it has the second alone.
-            for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
-                each.setsockopt(socket.SOL_SOCKET, option, 1)
-            found.append(port)
-        yield found
+        yield [held.enter_context(lab.reserved()).getsockname()[1] for _ in range(count)]
 
 
 @contextmanager

@@ -5,9 +5,7 @@ asked there for each kind of certificate. MAILCFG_CHROOT=/a/chroot lets the Post
 from __future__ import annotations
 
 import os
-import random
 import re
-import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -498,14 +496,6 @@ class Lab(NamedTuple):
     ports: dict[Case, int]
 
 
-def free_ports() -> Iterator[int]:
-    """Ports outside the range that the kernel gives to clients, of which one would be in the way of so many."""
-    for port in random.sample(range(10_000, 32_000), 20_000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                yield port
-
-
 def _row(case: Case, files: Materials, port: int) -> str:
     chain, pairs = files.files(case)
     settings = [("smtpd_tls_chain_files", ", ".join(chain))]
@@ -533,7 +523,7 @@ def postfix() -> Iterator[Lab]:
         library = Version.parse(lab.run(*inside, "openssl", "version").stdout.split()[1])
         (path / "tls").mkdir()
         materials = Materials(path / "tls")
-        ports = dict(zip(CASES, free_ports(), strict=False))
+        ports = {case: lab.free_port() for case in CASES}
         server = lab.Postfix(path, [], inside)
         server.prepare()
         if CHROOT:
