@@ -8,6 +8,7 @@ import io
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -147,7 +148,15 @@ def typed(keys: bytes) -> tuple[int, bytes, bytes]:
         arguments = Path(f"/proc/{child}/cmdline").read_bytes() + Path(f"/proc/{child}/environ").read_bytes()
     time.sleep(0.1)  # Echo is switched off just before the prompt; a fast typist cannot be faster than that.
     os.write(terminal, keys)
+    end = time.monotonic() + 20
     while True:
+        if not select.select([terminal], [], [], 2)[0]:
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+            elif keys == b"\x03":
+                # Python misses the one that comes between its look for signals and its wait for a line.
+                os.write(terminal, keys)
+            continue
         try:
             data = os.read(terminal, 4096)
         except OSError:  # The terminal's last user is gone.
