@@ -43,10 +43,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailcfg.behaviour.model import Hop
+from mailcfg.behaviour.routes import is_local
 from mailcfg.configuration import Origin
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
-from mailcfg.rules.relay_wrappermode import is_local
 
 SEVERITY = Severity.ERROR
 REFERENCES = ("RFC 4954", "SASL_README", "postconf(5) smtp_sasl_security_options")

@@ -57,6 +57,7 @@ from mailcfg.behaviour.effective import Scope
 from mailcfg.behaviour.listening import PORTS
 from mailcfg.behaviour.model import Value
 from mailcfg.behaviour.outbound import general_level, policies
+from mailcfg.behaviour.routes import is_local
 from mailcfg.behaviour.words import listed
 from mailcfg.problem import Severity
 from mailcfg.rule import Said, Subject
@@ -113,13 +114,6 @@ class NextHop(NamedTuple):
             if entry.next_hop.lower() == self.where.lower():
                 return entry.level
         return "" if others else general_level(self.scope, self.side)[0]
-
-
-def is_local(next_hop: str) -> bool:
-    """Whether a next hop, `[host]:port` or `host:port`, is this machine."""
-    host = next_hop.lower()
-    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return host in ("localhost", "::1", "ipv6:::1") or host.startswith("127.")
 
 
 def check(subject: Subject) -> Iterator[Said]:

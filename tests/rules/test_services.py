@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mailcfg.behaviour.routes import is_local
 from mailcfg.problem import Finding, Severity
 from mailcfg.rules.mta_sts_policy import covers
-from mailcfg.rules.relay_wrappermode import is_local
 from tests.rules.examples import Example, checked
 
 PEM = "/etc/ssl/private/mail.pem"
