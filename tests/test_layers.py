@@ -19,8 +19,8 @@ from tests.sites import ROOT
 PACKAGE = ROOT / "mailcfg"
 
 LAYERS = (
-    ("problem", "resources", "terminal", "machine", "secrets"),
-    ("memory",),
+    ("problem", "resources", "terminal", "machine", "secrets", "archive"),
+    ("memory", "state"),
     ("remember",),
     ("source",),
     ("policy",),
@@ -34,7 +34,7 @@ LAYERS = (
     ("judge",),
     ("layout",),
     ("render", "manifest"),
-    ("bundle",),
+    ("bundle", "trusted"),
     ("desired", "live"),
     ("found",),
     ("drift",),
@@ -114,6 +114,7 @@ DOORS = {
     "host",
     "machine",
     "memory",
+    "state",
     "remember",
     "resources",
     "cli",

@@ -204,6 +204,28 @@ class MasterCf:
             block[-1] = new[-1]
         return parse(b"\n".join([*old[: row.line - 1], *block, *kept, *old[row.end :]]), self.postfix)
 
+    def adopt(self, service: Service, id: str, postfix: Version, without: frozenset[str] = frozenset()) -> MasterCf:
+        """The file in which the last row of `id` has the columns and overrides of this service, or a new row at the end.
+
+        Overrides of other parameters stay, but for those in `without`, and so does every line that needs no change. A
+        row that cannot be mended line by line is written anew, with what stays behind what the service has. Raises
+        Unwritable.
+        """
+        row = next((row for row in reversed(self.rows) if row.id == id), None)
+        if row is None:
+            return self.set(lines(service, postfix), service.id)
+        new = _mended(self.data, row, service, postfix, without)
+        if new is not None:
+            old = self.data.split(b"\n")
+            found = parse(b"\n".join([*old[: row.line - 1], *new, *old[row.end :]]), self.postfix)
+            there = next((each for each in found.rows if each.line == row.line), None)
+            if there is not None and _has(there, service, without):
+                return found
+        kept = {each.name: each for each in row.overrides if each.name not in without}
+        own = {each.name for each in service.overrides}
+        more = [Setting(each.name, each.value, service.origin) for each in kept.values() if each.name not in own]
+        return self.set(lines(service._replace(overrides=(*service.overrides, *more)), postfix), id)
+
     def remove(self, id: str) -> MasterCf:
         """The file without any row of this service. Comments between its lines stay."""
         return self._drop([row for row in self.rows if row.id == id])
@@ -438,6 +460,117 @@ def _options(arguments: tuple[Word, ...], command: str) -> tuple[tuple[Override,
         text, line = arguments[index]
         problems.append(Problem(line, f"unexpected command-line argument: {text}", True))
     return tuple(found), tuple(problems)
+
+
+class _Item(NamedTuple):
+    """One argument with the words that belong to it as they stand there; `name` is the parameter that `-o` sets."""
+
+    words: list[str]
+    line: int
+    name: str
+
+
+def _items(words: list[str], numbers: list[int]) -> list[_Item] | None:
+    """Arguments in order; None where one goes over several lines, or is none that a daemon takes."""
+    found: list[_Item] = []
+    index = 0
+    while index < len(words):
+        word, line = words[index], numbers[index]
+        index += 1
+        if not word.startswith("-o"):
+            found.append(_Item([word], line, ""))
+            continue
+        value, parts = word[2:], [word]
+        if not value:
+            if index == len(words) or numbers[index] != line:
+                return None
+            value = words[index]
+            parts.append(value)
+            index += 1
+        name, _, why = split_parameter(unbraced(value)[0] if value.startswith("{") else value)
+        if why:
+            return None
+        found.append(_Item(parts, line, name))
+    return found
+
+
+def _mended(data: bytes, row: Row, service: Service, postfix: Version, without: frozenset[str]) -> list[bytes] | None:
+    """The lines of a row with the columns and overrides of a service, the others as they are; None where that cannot
+    be done line by line.
+    """
+    old = data.split(b"\n")[row.line - 1 : row.end]
+    numbers = [row.line + index for index, each in enumerate(old) if is_content(each)]
+    parts = [old[number - row.line] for number in numbers]
+    if b"\0" in b"".join(parts) or row.problems:
+        return None
+    # A word in braces may go over several lines, which shows where it is split together and line by line.
+    words, places = split(numbers, parts, plain=False)
+    single = [
+        each for number, part in zip(numbers, parts, strict=True) for each in split([number], [part], plain=False)[0]
+    ]
+    if words != single or [each for each in places if each == row.line][:COLUMNS] != places[:COLUMNS]:
+        return None
+    items = _items(words[COLUMNS:], places[COLUMNS:])
+    if items is None or [each.words[0] for each in items if not each.name] != list(service.arguments):
+        return None
+    wanted = {each.name: each for each in service.overrides}
+    values = {each.name: each.value for each in row.overrides}
+    last = {each.name: index for index, each in enumerate(items) if each.name}
+    kept: dict[int, list[tuple[list[str], bool]]] = {number: [] for number in numbers}
+    for index, item in enumerate(items):
+        if item.name in without or (item.name in wanted and last[item.name] != index):
+            continue
+        same = item.name not in wanted or values[item.name] == wanted[item.name].value
+        kept[item.line].append((item.words if same else ["-o", override(wanted[item.name], postfix)], same))
+    columns = _columns_of(service)
+    found: list[bytes] = []
+    end = b"\r" if old[0].endswith(b"\r") else b""
+    position = 0
+    for number, line in zip(range(row.line, row.end + 1), old, strict=True):
+        if number not in kept:
+            found.append(line)
+            continue
+        there = [each for each in items if each.line == number]
+        untouched = len(there) == len(kept[number]) and all(same for _, same in kept[number])
+        head = number == row.line
+        if untouched and (not head or tuple(words[1:COLUMNS]) == columns[1:]):
+            found.append(line)
+            position = len(found)
+            continue
+        texts = [text for some, _ in kept[number] for text in some]
+        if head:
+            first = lines(service._replace(name=row.name, overrides=(), arguments=()), postfix)[0]
+            found.append(encoded(" ".join([first, *texts])) + end)
+            position = len(found)
+        elif texts:
+            indent = line[: len(line) - len(line.lstrip())]
+            found.append(indent + encoded(" ".join(texts)) + end)
+            position = len(found)
+    missing = [encoded(f"  -o {override(each, postfix)}") + end for name, each in wanted.items() if name not in last]
+    # Arguments stand behind all options: a row that has some is written anew.
+    if missing and service.arguments:
+        return None
+    return [*found[:position], *missing, *found[position:]]
+
+
+def _columns_of(service: Service) -> tuple[str, ...]:
+    return (
+        service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
+        service.process_limit, service.command,
+    )  # fmt: skip
+
+
+def _has(row: Row, service: Service, without: frozenset[str]) -> bool:
+    """Whether a row is as the service wants it."""
+    there = {each.name: each.value for each in row.overrides}
+    return (
+        _columns_of(service)[1:] == (
+            row.type, row.private, row.unprivileged, row.chroot, row.wakeup, row.process_limit, row.command,
+        )
+        and all(there.get(each.name) == each.value for each in service.overrides)
+        and not without & there.keys()
+        and not row.problems
+    )  # fmt: skip
 
 
 def _encoded(lines: list[str], id: str) -> list[bytes]:
