@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from mailcfg.configuration import Configuration
 from mailcfg.layout import Ownership, Place
+from mailcfg.machine import digest
 
 
 class Target(NamedTuple):
@@ -27,11 +29,27 @@ class Desired(NamedTuple):
     targets: tuple[Target, ...]
 
 
+class Whole(NamedTuple):
+    """All of a bundle: what it wants, and the bytes of every file but the manifest by its path in the bundle; `places`
+    says where each belongs, in the order of the manifest, whose own bytes are `manifest`.
+    """
+
+    desired: Desired
+    files: dict[str, bytes]
+    places: tuple[Place, ...]
+    manifest: bytes
+
+    @property
+    def digest_of_manifest(self) -> str:
+        """What names this very bundle, SHA-256 in hexadecimal: the manifest holds the digests of all others."""
+        return digest(self.manifest)
+
+
 SETTINGS = ("postfix/", "sasl2/")
 """Folders of a bundle whose files are compared by their settings, which the manifest holds."""
 
 
-def desired(site: str, configuration: Configuration, files: list[Place], contents: dict[str, str]) -> Desired:
+def desired(site: str, configuration: Configuration, files: Iterable[Place], contents: dict[str, str]) -> Desired:
     """Put together what is wanted. `contents`: texts by their path in the bundle, of all that `needed` names."""
     targets = tuple(
         Target(each.target, each.mode, each.owner, each.group, each.ownership, contents.get(each.path))
@@ -41,7 +59,7 @@ def desired(site: str, configuration: Configuration, files: list[Place], content
     return Desired(site, configuration, targets)
 
 
-def needed(files: list[Place]) -> list[str]:
+def needed(files: Iterable[Place]) -> list[str]:
     """Paths in the bundle of the files whose text a comparison reads."""
     return [each.path for each in files if each.target and not each.path.startswith(SETTINGS)]
 

@@ -20,6 +20,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+MOST_ENTRIES = 4096
+"""Names that one directory of a bundle has at most."""
+
 ABSENT = "-"
 """What an observation says of a path that leads to nothing."""
 
@@ -85,6 +88,38 @@ class Machine:
         found = self._look(path, content)
         self.seen[path if content else f"{path}/."] = observation(found, content=content)
         return found
+
+    def entries(self, path: str) -> dict[str, str]:
+        """What lies in a directory, by name: `a file`, `a directory`, `a link`, and so on; nothing is followed. Raises
+        Unreadable, also where there is no directory.
+        """
+        found: dict[str, str] = {}
+        try:
+            real = self._real(path)
+            if real is None:
+                raise Unreadable(path, "there is no such directory")
+            with os.scandir(real) as entries:
+                for entry in entries:
+                    if len(found) == MOST_ENTRIES:
+                        raise Unreadable(path, f"holds more than {MOST_ENTRIES} names")
+                    found[entry.name] = self._kind(entry)
+        except OSError as error:
+            raise Unreadable(path, error.strerror or str(error)) from None
+        except ValueError:
+            raise Unreadable(path, "its name holds a NUL") from None
+        lines = sorted(f"{kind} {name}" for name, kind in found.items())
+        self.seen[f"{path}//"] = digest("\0".join(lines).encode(errors="surrogateescape"))
+        return found
+
+    @staticmethod
+    def _kind(entry: "os.DirEntry[str]") -> str:
+        if entry.is_symlink():
+            return "a link"
+        if entry.is_file(follow_symlinks=False):
+            return "a file"
+        if entry.is_dir(follow_symlinks=False):
+            return "a directory"
+        return _KINDS.get(stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode), "something else")
 
     def _look(self, path: str, content: bool) -> File | None:
         try:

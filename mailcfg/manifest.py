@@ -167,7 +167,7 @@ class ManifestError(ValueError):
 def read_manifest(text: str) -> Manifest:
     """Read a manifest back. Raises ManifestError for anything that `manifest_text` would not have written."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"is not JSON: {error}") from None
     schema = data.get("schema") if isinstance(data, dict) else None
@@ -186,11 +186,25 @@ def read_manifest(text: str) -> Manifest:
     return manifest
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are there once: of two, each reader would believe another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no text of a manifest holds: everything in it stands in one line of a file, a command or a report."""
+
+
 def _read(kind: Any, data: Any, where: str = "manifest") -> Any:
     """Data as the type that a manifest has there. Raises ValueError where it is another."""
     if kind in (str, int, bool):
         if type(data) is not kind:
             raise ValueError(f"{where} is no {kind.__name__}")
+        if kind is str and _UNPRINTABLE.search(data):
+            raise ValueError(f"{where} holds a control character")
         return data
     if get_origin(kind) is Literal:
         if data not in get_args(kind):

@@ -79,7 +79,10 @@ def in_sync(asked: Request) -> bool:
             where, what, path = line.split(" ", 2)
             content = not path.endswith("/.")
             machine = machines[where]
-            machine.look(path if content else path[:-2], content=content)
+            if path.endswith("//"):
+                machine.entries(path[:-2])
+            else:
+                machine.look(path if content else path[:-2], content=content)
             if machine.seen[path] != what:
                 return False
     except Unreadable:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
+from mailcfg import archive, trusted
+from mailcfg.archive import FILE_LIMIT, MEMBER_LIMIT, TOTAL_LIMIT, shown
 from mailcfg.cli import Failure
-from mailcfg.desired import Desired, desired, needed
-from mailcfg.layout import Place
+from mailcfg.configuration import Configuration
+from mailcfg.desired import Desired, Whole, desired, needed
+from mailcfg.layout import places
 from mailcfg.machine import Machine, Unreadable, digest
-from mailcfg.manifest import Manifest, ManifestError, configuration_of, read_manifest
+from mailcfg.trusted import MANIFEST, Distrusted
 
 SITE = "/etc/mailcfg/site.toml"
 """Where a host keeps its policy."""
@@ -56,21 +60,53 @@ def _inside(path: str, door: Machine) -> tuple[str, str]:
 
 def load(path: str, door: Machine) -> Desired:
     """What a policy or a bundle wants. Raises PolicyError, Unreadable or Failure. What is read is in `door.seen`."""
+    files = _bundle_at(path, door)
+    return _site(path, door) if files is None else _whole(path, files).desired
+
+
+def load_whole(path: str, door: Machine) -> Whole:
+    """A policy's or a bundle's whole: what it wants, and the bytes of every file; nothing of a bundle is handed out
+    before all of it has been verified. Raises PolicyError, Unreadable or Failure.
+    """
+    files = _bundle_at(path, door)
+    if files is not None:
+        return _whole(path, files)
+    from mailcfg.bundle import bundle
+
+    compiled = _compiled(path, door)
+    made = bundle(compiled.name, compiled.configuration)
+    contents = made.contents()
+    manifest = contents.pop(MANIFEST)
+    files_of_site = places(compiled.configuration)
+    texts = {name: data.decode() for name, data in contents.items() if name in needed(files_of_site)}
+    wanted = desired(compiled.name, compiled.configuration, files_of_site, texts)
+    return Whole(wanted, contents, tuple(files_of_site), manifest)
+
+
+def _bundle_at(path: str, door: Machine) -> _Tree | _Tar | None:
+    """The files of the bundle at a path; None where it names a policy. Raises Unreadable or Failure."""
     place, real = _inside(path, door)
     if os.path.isdir(real):
-        return _bundle(path, _Tree(place, door))
+        return _Tree(place, door)
     if place.endswith(".tar"):
-        return _bundle(path, _Tar(place, door))
+        return _Tar(place, door)
     if place.endswith(".toml") or not os.path.lexists(real):
-        return _site(path, door)
+        return None
     raise Failure(f"{path} is neither a policy (site.toml) nor a bundle (a directory or a .tar with a manifest.json)")
 
 
-def _site(path: str, door: Machine) -> Desired:
+# --- a policy --------------------------------------------------------------------------------------------------------
+
+
+class _Compiled(NamedTuple):
+    name: str
+    configuration: Configuration
+
+
+def _compiled(path: str, door: Machine) -> _Compiled:
     """Compile a policy in memory."""
     from mailcfg import host
     from mailcfg.compile import compile_document
-    from mailcfg.layout import places
     from mailcfg.policy.document import Reader
 
     def read(name: str) -> str:
@@ -83,7 +119,12 @@ def _site(path: str, door: Machine) -> Desired:
         return text
 
     document = Reader(read).document(path)
-    configuration = compile_document(document).configuration
+    return _Compiled(document.stem, compile_document(document).configuration)
+
+
+def _site(path: str, door: Machine) -> Desired:
+    """What a policy wants."""
+    name, configuration = _compiled(path, door)
     files = places(configuration)
     contents = {file.bundle_path: file.content for file in configuration.files}
     if set(needed(files)) - contents.keys():
@@ -91,7 +132,10 @@ def _site(path: str, door: Machine) -> Desired:
 
         # Scripts are made from templates; only a policy that has one pays for the library.
         contents |= render.files(configuration)
-    return desired(document.stem, configuration, files, contents)
+    return desired(name, configuration, files, contents)
+
+
+# --- a bundle --------------------------------------------------------------------------------------------------------
 
 
 class _Tree:
@@ -100,64 +144,97 @@ class _Tree:
     def __init__(self, path: str, door: Machine) -> None:
         self._path = path
         self._door = door
+        self.site = ""
 
-    def read(self, name: str) -> bytes | None:
+    def names(self) -> list[str]:
+        """Every file. Raises Distrusted for what is neither a file nor a directory."""
+        found: list[str] = []
+        waiting = [""]
+        while waiting:
+            parent = waiting.pop()
+            folder = f"{self._path}/{parent}" if parent else self._path
+            for name, kind in sorted(self._door.entries(folder).items()):
+                path = f"{parent}/{name}" if parent else name
+                if kind == "a directory":
+                    waiting.append(path)
+                elif kind == "a file":
+                    found.append(path)
+                else:
+                    raise Distrusted(f"{shown(path)} is {kind}, and a bundle holds plain files")
+                if len(found) + len(waiting) > MEMBER_LIMIT:
+                    raise Distrusted(f"holds more than {MEMBER_LIMIT:,} files")
+        return found
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
         found = self._door.look(f"{self._path}/{name}")
-        return found.data if found else None
+        if found is None:
+            raise Distrusted(f"{name} is missing: build the bundle again")
+        return found.data
 
 
 class _Tar:
     """The files of a bundle that is a tar: one directory, and in it what a tree holds."""
 
     def __init__(self, path: str, door: Machine) -> None:
-        import io
-        import tarfile
-
         found = door.look(path)
         if found is None:
             raise Failure(f"{path}: there is no such file")
+        self._data = found.data
         self._files: dict[str, bytes] = {}
+        self.site = ""
+
+    def names(self) -> list[str]:
+        """Every file. Raises Distrusted for all that a bundle's tar has not."""
         try:
-            with tarfile.open(fileobj=io.BytesIO(found.data), mode="r:") as archive:
-                for member in archive:
-                    file = archive.extractfile(member) if member.isreg() else None
-                    if file is not None:
-                        self._files[member.name.partition("/")[2]] = file.read()
-        except tarfile.TarError as error:
-            raise Unreadable(path, f"is no tar: {error}") from None
+            contents = archive.read(self._data)
+        except archive.ArchiveError as error:
+            raise Distrusted(str(error)) from None
+        tops = dict.fromkeys(name.partition("/")[0] for name in (*contents.files, *contents.directories))
+        if len(tops) != 1:
+            raise Distrusted(f"holds {len(tops)} directories at its top, and a bundle is one")
+        (self.site,) = tops
+        for name, data in contents.files.items():
+            top, slash, path = name.partition("/")
+            if not slash:
+                raise Distrusted(f"{shown(top)} is a file, and a bundle is a directory")
+            self._files[path] = data
+        folders = {self.site}
+        for name in contents.files:
+            while "/" in name:
+                name = name.rpartition("/")[0]
+                folders.add(name)
+        for name in contents.directories:
+            if name not in folders:
+                raise Distrusted(f"{shown(name)} is a directory of nothing in the manifest")
+        return list(self._files)
 
-    def read(self, name: str) -> bytes | None:
-        return self._files.get(name)
-
-
-def _bundle(path: str, files: _Tree | _Tar) -> Desired:
-    data = files.read("manifest.json")
-    if data is None:
-        raise Failure(f"{path} is no bundle: it has no manifest.json; mailcfg build makes one")
-    manifest = _manifest(f"{path}/manifest.json", data)
-    places = [
-        Place(each.path, each.target or "", int(each.mode, 8), each.owner, each.group, each.ownership)
-        for each in manifest.files
-    ]
-    digests = {each.path: each.sha256 for each in manifest.files}
-    contents: dict[str, str] = {}
-    for name in needed(places):
-        content = files.read(name)
-        if content is None:
-            raise Failure(f"{path}: {name} is missing: build the bundle again")
-        if digest(content) != digests[name]:
-            raise Failure(f"{path}: {name} is not what was built: its digest differs from the manifest's")
-        contents[name] = content.decode(errors="surrogateescape")
-    return desired(manifest.site, configuration_of(manifest), places, contents)
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+        return self._files[name]
 
 
-def _manifest(path: str, data: bytes) -> Manifest:
-    from mailcfg.facts.platforms import platform_names
-
+def _whole(path: str, bundle: _Tree | _Tar) -> Whole:
+    """A bundle, verified. Raises Unreadable or Failure."""
     try:
-        manifest = read_manifest(data.decode())
-    except (ManifestError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} {error}") from None
-    if manifest.platform not in platform_names():
-        raise Failure(f"{path}: this mailcfg knows no platform {manifest.platform!r}: look for a newer one")
-    return manifest
+        names = bundle.names()
+        if MANIFEST not in names:
+            raise Failure(f"{path} is no bundle: it has no {MANIFEST}; mailcfg build makes one")
+        manifest = bundle.read(MANIFEST)
+        checked = trusted.trusted(manifest)
+        if bundle.site not in ("", checked.manifest.site):
+            raise Distrusted(f"its directory is {shown(bundle.site)}, and its manifest of {checked.manifest.site}")
+        trusted.same_files(checked, names)
+        files: dict[str, bytes] = {}
+        total = len(manifest)
+        for place in checked.places:
+            files[place.path] = data = bundle.read(place.path)
+            total += len(data)
+            if len(data) > FILE_LIMIT or total > TOTAL_LIMIT:
+                raise Distrusted(f"{place.path} is larger than anything that is built")
+        trusted.same_contents(checked, files)
+    except Distrusted as error:
+        raise Failure(f"{path}: {error}") from None
+    texts = {name: files[name].decode(errors="surrogateescape") for name in needed(checked.places)}
+    wanted = desired(checked.manifest.site, checked.configuration, checked.places, texts)
+    return Whole(wanted, files, checked.places, manifest)
