@@ -145,6 +145,7 @@ class _Tree:
         self._path = path
         self._door = door
         self.site = ""
+        self.folders: list[str] = []
 
     def names(self) -> list[str]:
         """Every file. Raises Distrusted for what is neither a file nor a directory."""
@@ -152,6 +153,7 @@ class _Tree:
         waiting = [""]
         while waiting:
             parent = waiting.pop()
+            self.folders.append(parent)
             folder = f"{self._path}/{parent}" if parent else self._path
             for name, kind in sorted(self._door.entries(folder).items()):
                 path = f"{parent}/{name}" if parent else name
@@ -161,8 +163,8 @@ class _Tree:
                     found.append(path)
                 else:
                     raise Distrusted(f"{shown(path)} is {kind}, and a bundle holds plain files")
-                if len(found) + len(waiting) > MEMBER_LIMIT:
-                    raise Distrusted(f"holds more than {MEMBER_LIMIT:,} files")
+                if len(found) + len(self.folders) + len(waiting) > MEMBER_LIMIT:
+                    raise Distrusted(f"holds more than {MEMBER_LIMIT:,} files and directories")
         return found
 
     def read(self, name: str) -> bytes:
@@ -183,6 +185,7 @@ class _Tar:
         self._data = found.data
         self._files: dict[str, bytes] = {}
         self.site = ""
+        self.folders: list[str] = []
 
     def names(self) -> list[str]:
         """Every file. Raises Distrusted for all that a bundle's tar has not."""
@@ -199,14 +202,7 @@ class _Tar:
             if not slash:
                 raise Distrusted(f"{shown(top)} is a file, and a bundle is a directory")
             self._files[path] = data
-        folders = {self.site}
-        for name in contents.files:
-            while "/" in name:
-                name = name.rpartition("/")[0]
-                folders.add(name)
-        for name in contents.directories:
-            if name not in folders:
-                raise Distrusted(f"{shown(name)} is a directory of nothing in the manifest")
+        self.folders = [name.partition("/")[2] for name in contents.directories]
         return list(self._files)
 
     def read(self, name: str) -> bytes:
@@ -224,7 +220,7 @@ def _whole(path: str, bundle: _Tree | _Tar) -> Whole:
         checked = trusted.trusted(manifest)
         if bundle.site not in ("", checked.manifest.site):
             raise Distrusted(f"its directory is {shown(bundle.site)}, and its manifest of {checked.manifest.site}")
-        trusted.same_files(checked, names)
+        trusted.same_files(checked, names, bundle.folders)
         files: dict[str, bytes] = {}
         total = len(manifest)
         for place in checked.places:

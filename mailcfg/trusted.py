@@ -61,9 +61,9 @@ def trusted(data: bytes) -> Trusted:
     return Trusted(manifest, configuration, _places(manifest, configuration))
 
 
-def same_files(checked: Trusted, names: Iterable[str]) -> None:
-    """Hold the names of a bundle's files against the manifest. Raises Distrusted for the first that lacks, or is one
-    too many.
+def same_files(checked: Trusted, names: Iterable[str], folders: Iterable[str]) -> None:
+    """Hold the names of a bundle's files, and of directories below it, against the manifest. Raises Distrusted for the
+    first that lacks, or is one too many.
     """
     listed = {MANIFEST, *SIGNATURES, *(each.path for each in checked.manifest.files)}
     there = set(names)
@@ -72,6 +72,13 @@ def same_files(checked: Trusted, names: Iterable[str]) -> None:
             raise Distrusted(f"{each.path} is missing: {_AGAIN}")
     for name in sorted(there - listed):
         raise Distrusted(f"{shown(name)} is not in the manifest: remove it, or {_AGAIN}")
+    ways = {""}
+    for name in listed:
+        while "/" in name:
+            name = name.rpartition("/")[0]
+            ways.add(name)
+    for folder in sorted(set(folders) - ways):
+        raise Distrusted(f"{shown(folder)} is a directory of nothing in the manifest: remove it, or {_AGAIN}")
 
 
 def same_contents(checked: Trusted, files: dict[str, bytes]) -> None:

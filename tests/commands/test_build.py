@@ -234,7 +234,12 @@ def test_a_tar_holds_the_tree_and_nothing_of_the_machine(tmp_path: Path) -> None
     mailcfg("build", *policies, "-o", "tree", cwd=tmp_path)
     mailcfg("build", *policies, "-o", "one", "--format", "tar", cwd=tmp_path, umask=0o077, TZ="Asia/Tokyo")
     time.sleep(1.1)  # A time of day in it would show.
-    mailcfg("build", *policies, "-o", "two", "--format", "tar", cwd=tmp_path, TZ="America/New_York")
+    elsewhere = tmp_path / "else" / "where"
+    shutil.copytree(policies[0].parent, elsewhere)
+    mailcfg(
+        "build", *(path.name for path in policies), "-o", tmp_path / "two", "--format", "tar", cwd=elsewhere,
+        umask=0o002, TZ="America/New_York", LC_ALL="POSIX", LANG="de_DE.UTF-8", PYTHONHASHSEED="7",
+    )  # fmt: skip
     assert tree(tmp_path / "two").keys() == {"office-berlin.tar", "quickstart.tar"}
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     built = tree(tmp_path / "tree")
@@ -359,7 +364,7 @@ def test_without_an_exchange_of_names_the_bundle_is_switched_in_two_steps(
 ) -> None:
     """As on systems other than Linux, and on file systems that cannot."""
     policy = site(tmp_path)
-    monkeypatch.setattr(host, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(host, "exchange", lambda one, other: False)
     assert cli.main(["build", str(policy), "-o", str(tmp_path / "dist"), "--quiet"]) == 0
     old = tree(tmp_path / "dist")
     site(tmp_path, OTHER)

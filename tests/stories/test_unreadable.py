@@ -286,6 +286,22 @@ def test_a_bundle_that_is_not_what_was_built(machine: Machine, tmp_path: Path) -
     assert "saslauthd/saslauthd is missing" in machine.drift(target=bundle).err
 
 
+def test_a_bundle_in_which_something_is_new(machine: Machine, tmp_path: Path) -> None:
+    """Also where the run before found all in sync and remembered it."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(machine.bundle, bundle)
+    cache = str(tmp_path / "cache")
+    for _ in range(2):
+        answer = machine.drift(target=bundle, MAILCFG_CACHE=cache)
+        assert (answer.code, answer.out, answer.err) == (0, "", "")
+    (bundle / "postfix" / "main.cf.orig").write_text("")
+    answer = machine.drift(target=bundle, MAILCFG_CACHE=cache)
+    assert answer.code == 2
+    assert "postfix/main.cf.orig is not in the manifest" in answer.err
+    (bundle / "postfix" / "main.cf.orig").unlink()
+    assert machine.drift(target=bundle, MAILCFG_CACHE=cache).code == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
