@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from mailcfg.behaviour.effective import Effective, Scope
 from mailcfg.behaviour.listening import running
-from mailcfg.behaviour.model import Behaviour, Endpoint, Reason
+from mailcfg.behaviour.model import Behaviour, Endpoint, Reason, label
 from mailcfg.behaviour.surroundings import Surroundings
 from mailcfg.configuration import Configuration, Origin, Service
 from mailcfg.facts.platforms import Platform
@@ -204,9 +204,4 @@ class Subject:
         return service.origin if service is not None and service.origin.file else self.nowhere()
 
 
-def label(endpoint: Endpoint) -> str:
-    """What a person calls an endpoint: `port 25`, or the service where its port has only a name."""
-    if endpoint.port is None:
-        return endpoint.service
-    where = f" of {endpoint.address}" if endpoint.address else ""
-    return f"port {endpoint.port}{where}"
+__all__ = ["Dns", "Files", "MtaSts", "Rule", "Said", "Subject", "label"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mailcfg.behaviour import tls as server
 from mailcfg.behaviour.auth import Announced, ServerAuth, server_auth
 from mailcfg.behaviour.effective import NOWHERE, Effective, Scope
@@ -16,6 +18,9 @@ from mailcfg.facts.version import Version
 
 DEEP_TESTS = tuple(f"postscreen_{each}_enable" for each in ("pipelining", "non_smtp_command", "bare_newline"))
 """Tests for which postscreen speaks SMTP with a client that it does not know (postscreen(8), measured)."""
+
+DIES_INSIDE = "inside TLS smtpd dies"
+"""How the sentence begins that says so of a listener whose handshakes complete."""
 
 
 def endpoints(
@@ -166,8 +171,11 @@ class _Listener:
             if encrypts and not tls.identified:
                 after = _once(auth.after)
         if auth.enabled and encrypts and auth.after.dies:
-            causes.append(f"inside TLS smtpd dies: {auth.after.dies}")
+            causes.append(f"{DIES_INSIDE}: {auth.after.dies}")
         unknown = (*tls.unknown, *auth.unknown)
+        doubtful: list[Literal["tls", "auth"]] = ["tls"] if tls.unknown else []
+        if auth.unknown:
+            doubtful.append("auth")
         announces = bool(before or after)
         legacy = announces and self.scope.text("broken_sasl_auth_clients").lower() == "yes"
         if legacy:
@@ -197,6 +205,7 @@ class _Listener:
             unknown=unknown,
             implicit=tls.wrapper,
             client_certificate=encrypts and tls.identified,
+            doubtful=tuple(doubtful),
         )
 
     def never(self, tls: ServerTls, auth: ServerAuth, encrypts: bool) -> tuple[Reason, ...]:

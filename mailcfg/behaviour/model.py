@@ -73,7 +73,7 @@ class Endpoint(NamedTuple):
     `mechanisms_after` are those of `auth_before_tls` and `auth_after_tls` with their prospects. `socket`: whether
     smtpd reaches saslauthd, None where nothing asks for it or it cannot be told. `causes`: why it is dead or broken, in
     sentences. `unknown`: what could not be told, in sentences. `client_certificate`: nobody gets further than the
-    handshake who shows no certificate that the server trusts.
+    handshake who shows no certificate that the server trusts. `doubtful`: which half the unknown is about.
     """
 
     service: str
@@ -98,6 +98,7 @@ class Endpoint(NamedTuple):
     unknown: tuple[str, ...] = ()
     implicit: bool = False
     client_certificate: bool = False
+    doubtful: tuple[Literal["tls", "auth"], ...] = ()
 
     @property
     def encrypts(self) -> bool:
@@ -147,3 +148,11 @@ class Behaviour(NamedTuple):
     endpoints: tuple[Endpoint, ...]
     outbound: tuple[Hop, ...]
     unknown: tuple[str, ...] = ()
+
+
+def label(endpoint: Endpoint) -> str:
+    """What a person calls an endpoint: `port 25`, or the service where its port has only a name."""
+    if endpoint.port is None:
+        return endpoint.service
+    where = f" of {endpoint.address}" if endpoint.address else ""
+    return f"port {endpoint.port}{where}"
