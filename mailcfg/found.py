@@ -9,7 +9,7 @@ from mailcfg.behaviour.listening import running
 from mailcfg.behaviour.model import Shown
 from mailcfg.behaviour.predict import predict
 from mailcfg.behaviour.surroundings import Loaded, Reach, SaslConf
-from mailcfg.configuration import Configuration, Origin, Service, Setting
+from mailcfg.configuration import CertificateFiles, Configuration, Origin, Service, Setting
 from mailcfg.facts.mechanisms import mechanisms
 from mailcfg.facts.platforms import Platform
 from mailcfg.facts.version import Version
@@ -40,16 +40,26 @@ class Found:
     """The machine around a live configuration.
 
     `copy`: the files are one that was carried here, so that what is absent from this machine may be on theirs.
+    `planned`: certificates that are to be made, and count as made.
     """
 
     def __init__(
-        self, door: Door, platform: Platform, openssl: Version, live: Live, services: list[Service], *, copy: bool
+        self,
+        door: Door,
+        platform: Platform,
+        openssl: Version,
+        live: Live,
+        services: list[Service],
+        *,
+        copy: bool,
+        planned: tuple[CertificateFiles, ...] = (),
     ) -> None:
         self._door = door
         self._platform = platform
         self._openssl = openssl
         self._live = live
         self._copy = copy
+        self._planned = {path: each for each in planned for path in (each.certificate_file, each.key_file)}
         self._services = {each.id for each in services}
         self._whole = live.master is not None
         self._loaded: dict[object, Loaded] = {}
@@ -69,6 +79,12 @@ class Found:
 
     def _load(self, chain_files: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Loaded:
         paths = chain_files or tuple(dict.fromkeys(path for pair in pairs for path in pair if path))
+        if paths and any(path in self._planned for path in paths):
+            made = {path: self._planned[path] for path in paths if path in self._planned}
+            rest = tuple(path for path in paths if path not in made)
+            others = self._load(rest, ()) if chain_files and rest else Loaded(())
+            new = {each.name: Shown(each.key_type, each.names, each.certificate_file) for each in made.values()}
+            return others if others.disabled else others._replace(shown=(*new.values(), *others.shown))
         if self._copy and not any(self._exists(path) for path in paths):
             # They lie on the machine that the copy was taken from; what most have is assumed.
             return Loaded((Shown("rsa-2048", (), paths[0] if paths else ""),), unknown=_elsewhere(paths))
@@ -345,8 +361,11 @@ def subject(
     *,
     copy: bool = False,
     told: Callable[[Live], None] | None = None,
+    planned: tuple[CertificateFiles, ...] = (),
 ) -> Subject:
-    """Read a live configuration and predict its behaviour. `told` is handed what was read, troubles included."""
+    """Read a live configuration and predict its behaviour. `told` is handed what was read, troubles included; `planned`
+    are certificates that are to be made, and count as made.
+    """
     live = read(door, platform, postfix, config_directory)
     if told:
         told(live)
@@ -356,7 +375,7 @@ def subject(
         configuration = configuration._replace(services=_stock(platform))
     effective = Effective(configuration)
     services = running(configuration.services, effective.of().text("master_service_disable"))
-    around = Found(door, platform, openssl, live, services, copy=copy)
+    around = Found(door, platform, openssl, live, services, copy=copy, planned=planned)
     files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, around.parsed)
     behaviour = predict(effective, around, platform, openssl)
     if not whole:

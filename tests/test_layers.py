@@ -36,6 +36,7 @@ LAYERS = (
     ("render", "manifest"),
     ("bundle", "trusted"),
     ("desired", "live"),
+    ("overlay",),
     ("found",),
     ("drift",),
     ("reports",),

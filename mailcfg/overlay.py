@@ -1,0 +1,34 @@
+"""A machine as it would be with some of its files changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailcfg.live import Door
+from mailcfg.machine import File
+
+
+class Overlay:
+    """A door to a machine whose files at some paths are others: bytes (with the mode and owners that are there, or
+    those of a plain file of root's), a whole File, or None for gone.
+    """
+
+    def __init__(self, door: Door, files: Mapping[str, bytes | File | None]) -> None:
+        self._door = door
+        self._files = files
+
+    @property
+    def owners(self) -> tuple[int, int]:
+        """The user and group that stand for root's."""
+        return self._door.owners
+
+    def look(self, path: str, *, content: bool = True) -> File | None:
+        """The file at a path as it would be. Raises Unreadable for what the machine itself cannot tell."""
+        if path not in self._files:
+            return self._door.look(path, content=content)
+        new = self._files[path]
+        if isinstance(new, bytes):
+            there = self._door.look(path, content=False)
+            uid, gid = self.owners
+            new = File(new, there.mode, there.uid, there.gid) if there else File(new, 0o644, uid, gid)
+        return new
