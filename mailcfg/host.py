@@ -25,31 +25,29 @@ def read_policy(path: str, at: str | None = None) -> str:
     Raises PolicyError when it is missing, a directory, no regular file, unreadable, larger than SIZE_LIMIT, not UTF-8,
     or has a name that could not be written safely into a comment or become a directory of the same name.
     """
-
-    def refuse(rule: str, message: str, help: str, **place: Any) -> PolicyError:
-        return PolicyError([Finding(rule, Severity.ERROR, message, Location(path, **place), help=help)])
-
     name = os.path.basename(path)
     try:
         handle = os.open(at or path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise refuse("file-missing", "there is no such file", _missing_help(path)) from None
+        raise refused(path, "file-missing", "there is no such file", _missing_help(path)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
-        raise refuse("file-unreadable", f"cannot be opened: {reason}", "check the path and its permissions") from None
+        message = f"cannot be opened: {reason}"
+        raise refused(path, "file-unreadable", message, "check the path and its permissions") from None
     status = os.fstat(handle)
     mode = status.st_mode
     if stat.S_ISDIR(mode):
         # open() would refuse a directory before it could be told what it is.
         os.close(handle)
-        raise refuse(
-            "file-directory", "this is a directory, not a policy", f"name the files: {path.rstrip('/')}/*.toml"
+        raise refused(
+            path, "file-directory", "this is a directory, not a policy", f"name the files: {path.rstrip('/')}/*.toml"
         )
     with open(handle, "rb") as file:
         if not stat.S_ISREG(mode):
-            raise refuse("file-irregular", "this is not a regular file", "a policy is a plain TOML file")
+            raise refused(path, "file-irregular", "this is not a regular file", "a policy is a plain TOML file")
         if not SAFE_NAME.fullmatch(name):
-            raise refuse(
+            raise refused(
+                path,
                 "file-name",
                 "a policy's file name is made of letters, digits, '.', '_', '@', '+', '-' and ends in .toml",
                 "rename the file: the bundle is named after it",
@@ -58,11 +56,19 @@ def read_policy(path: str, at: str | None = None) -> str:
         data = file.read(min(status.st_size, SIZE_LIMIT) + 1)
         if len(data) > status.st_size:
             data += file.read(SIZE_LIMIT)  # It grew meanwhile.
-    size = max(status.st_size, len(data))
+    return policy_text(path, data, max(status.st_size, len(data)))
+
+
+def refused(path: str, rule: str, message: str, help: str, **place: Any) -> PolicyError:
+    """The error of a policy file that is none."""
+    return PolicyError([Finding(rule, Severity.ERROR, message, Location(path, **place), help=help)])
+
+
+def policy_text(path: str, data: bytes, size: int) -> str:
+    """The text of a policy of so many bytes. Raises PolicyError where it is larger than SIZE_LIMIT or not UTF-8."""
     if size > SIZE_LIMIT:
-        raise refuse(
-            "file-too-large", f"{size:,} bytes are no policy (the limit is {SIZE_LIMIT:,})", "is this the right file?"
-        )
+        message = f"{size:,} bytes are no policy (the limit is {SIZE_LIMIT:,})"
+        raise refused(path, "file-too-large", message, "is this the right file?")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -70,7 +76,8 @@ def read_policy(path: str, at: str | None = None) -> str:
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
         text = data.split(b"\n")[line - 1].decode(errors="replace")
-        raise refuse(
+        raise refused(
+            path,
             "file-encoding",
             f"byte 0x{data[error.start]:02x} is not UTF-8",
             "save the file as UTF-8",
@@ -242,14 +249,14 @@ def switch(fresh: str, target: str, aside: str) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    if _exchange(fresh, target):
+    if exchange(fresh, target):
         os.rename(fresh, aside)
         return
     os.rename(target, aside)
     os.rename(fresh, target)
 
 
-def _exchange(one: str, other: str) -> bool:
+def exchange(one: str, other: str) -> bool:
     """Let two names change places. False where the system or file system cannot."""
     if not sys.platform.startswith("linux"):
         return False

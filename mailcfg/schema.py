@@ -32,9 +32,11 @@ def site() -> dict[str, Any]:
 
 def manifest() -> dict[str, Any]:
     """The schema of a bundle's manifest.json."""
-    from mailcfg.manifest import SCHEMA, Manifest
+    from mailcfg.manifest import OPTIONAL, SCHEMA, Manifest, ManifestConfiguration
 
     schema = _of(Manifest)
+    compiled = schema["properties"]["configuration"]
+    compiled["required"] = [each for each in compiled["required"] if each not in OPTIONAL[ManifestConfiguration]]
     schema["properties"]["schema"] = {"const": SCHEMA}
     return {"$schema": DRAFT, "title": "mailcfg manifest", **schema}
 
@@ -76,6 +78,15 @@ def behaviour() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "mailcfg behaviour", **schema}
 
 
+def plan() -> dict[str, Any]:
+    """The schema of `mailcfg plan --format json`."""
+    from mailcfg.reports.plan.json import SCHEMA, Document
+
+    schema = _of(Document)
+    schema["properties"]["schema"] = {"const": SCHEMA}
+    return {"$schema": DRAFT, "title": "mailcfg plan", **schema}
+
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "site": site,
     "manifest": manifest,
@@ -83,6 +94,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "drift": drift,
     "behaviour": behaviour,
     "findings": findings,
+    "plan": plan,
 }
 """Every schema by the stem of its file."""
 

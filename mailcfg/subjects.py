@@ -69,10 +69,14 @@ def is_policy(path: str) -> bool:
 
 def of_policy(path: str, now: float, reader: Reader | None = None) -> Looked:
     """Compile a policy. Raises PolicyError."""
+    return of_document(path, (reader or Reader(host.read_policy)).document(path), now)
+
+
+def of_document(path: str, document: Document, now: float) -> Looked:
+    """Compile a policy that was read. Raises PolicyError."""
     from mailcfg.compile import compile_document
     from mailcfg.found import of_configuration
 
-    document = (reader or Reader(host.read_policy)).document(path)
     compiled = compile_document(document)
     configuration = compiled.configuration
     subject = of_configuration(configuration, platform(configuration.platform), now, _declared(document))

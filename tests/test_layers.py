@@ -19,7 +19,7 @@ from tests.sites import ROOT
 PACKAGE = ROOT / "mailcfg"
 
 LAYERS = (
-    ("problem", "resources", "terminal", "machine", "secrets", "archive"),
+    ("problem", "resources", "terminal", "machine", "secrets", "dates", "archive"),
     ("memory", "state"),
     ("remember",),
     ("source",),
@@ -38,14 +38,14 @@ LAYERS = (
     ("desired", "live"),
     ("overlay",),
     ("found",),
-    ("drift",),
+    ("drift", "plan"),
     ("reports",),
     ("schema",),
-    ("host",),
+    ("host", "git"),
     ("cli",),
     ("subjects",),
     ("build", "checking"),
-    ("target",),
+    ("target", "planning"),
     ("commands",),
     ("__main__",),
 )
@@ -122,6 +122,8 @@ DOORS = {
     "terminal",
     "build",
     "checking",
+    "git",
+    "planning",
     "subjects",
     "target",
     "commands",

@@ -1,0 +1,234 @@
+"""Planning many sites: each as a revision of git has it and as it lies in the work tree, compiled and compared."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from mailcfg import git, host
+from mailcfg.cli import Failure
+from mailcfg.judge import findings, without_accepted
+from mailcfg.plan.compare import compare, unchanged
+from mailcfg.plan.model import HostPlan, Plan, Side
+from mailcfg.policy.document import Document, Reader, is_base
+from mailcfg.problem import Finding, PolicyError, Severity, in_order
+from mailcfg.subjects import Looked, of_document
+
+
+class Outcome(NamedTuple):
+    """The plan, and what is wrong with policies that cannot be compiled as they are now."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+class Trouble(NamedTuple):
+    """Why nobody can tell what a policy was or is."""
+
+    reason: str
+
+
+Then = Document | PolicyError | Trouble | None
+"""A policy at the revision: read, or not to be read; None where there was none."""
+
+
+class _Past:
+    """The policies of one commit."""
+
+    def __init__(self, revision: git.Revision, places: git.Repositories, name: str) -> None:
+        self.commit = revision.commit
+        self._revision = revision
+        self._places = places
+        self._name = name
+        self._reader = Reader(self._text)
+
+    def document(self, path: str) -> Then:
+        """A policy with all that it extends. Raises GitError."""
+        try:
+            if self._revision.read(self._places.inside(path, self._revision.top)) is None:
+                return None
+            return self._reader.document(path)
+        except PolicyError as error:
+            return error
+        except git.Unreadable as error:
+            return Trouble(f"at {self._name} {error}")
+
+    def _text(self, path: str) -> str:
+        try:
+            data = self._revision.read(self._places.inside(path, self._revision.top))
+        except git.Unreadable as error:
+            raise git.Unreadable(f"{path} {error}") from None
+        if data is None:
+            raise host.refused(path, "file-missing", f"there is no such file at {self._name}", "it came later")
+        return host.policy_text(path, data, len(data))
+
+    def names(self, path: str) -> list[str] | None:
+        """The names in a directory, None where there is none. Raises GitError."""
+        try:
+            return self._revision.names(self._places.inside(path, self._revision.top))
+        except git.Unreadable as error:
+            raise Failure(f"{path}: at {self._name} {error}") from None
+
+
+def plan_all(targets: list[str], base: str, now: float, today: str) -> Outcome:
+    """What becomes of every policy since a revision. A directory stands for the policies in it, now or then. `now` is
+    in seconds since 1970, `today` the day. Raises Failure where nothing can be told at all.
+    """
+    try:
+        git.program()
+        with ExitStack() as stack:
+            return _Planner(base, now, today, stack).plan(targets)
+    except git.GitError as error:
+        raise Failure(str(error)) from None
+
+
+class _Planner:
+    """One run. A base is read once a side, and every directory looked up once."""
+
+    def __init__(self, base: str, now: float, today: str, stack: ExitStack) -> None:
+        self._base = base
+        self._now = now
+        self._today = today
+        self._stack = stack
+        self._places = git.Repositories()
+        self._pasts: dict[str, _Past] = {}
+        self._reader = Reader(host.read_policy)
+        self._findings: list[Finding] = []
+
+    def _past(self, path: str) -> _Past | Trouble:
+        """The revision in the repository of a path. Raises GitError where the repository has no such revision."""
+        try:
+            top = self._places.top(path)
+        except git.GitError as error:
+            return Trouble(str(error))
+        if top not in self._pasts:
+            revision = self._stack.enter_context(git.Revision(top, git.commit(top, self._base)))
+            self._pasts[top] = _Past(revision, self._places, self._base)
+        return self._pasts[top]
+
+    def plan(self, targets: list[str]) -> Outcome:
+        """All of them, in the order in which they were named."""
+        paths = self._paths(targets)
+        then: dict[str, Then] = {}
+        for path in paths:
+            past = self._past(path)
+            then[path] = past if isinstance(past, Trouble) else past.document(path)
+        before = self._renamed(then)
+        taken = set(before.values())
+        hosts = tuple(
+            self._host(path, before.get(path, path), then[before.get(path, path)])
+            for path in paths
+            if path not in taken
+        )
+        commits = {each.commit for each in self._pasts.values()}
+        commit = commits.pop() if len(commits) == 1 else ""
+        return Outcome(Plan(self._base, commit, hosts), tuple(in_order(self._findings)))
+
+    def _paths(self, targets: list[str]) -> list[str]:
+        """The policies that are meant, each once, without bases. Raises Failure where there are none."""
+        found: dict[str, str] = {}
+        for target in targets:
+            for path in self._within(target):
+                if not is_base(path.rpartition("/")[2]):
+                    found.setdefault(os.path.normpath(path), path)
+        if not found:
+            raise Failure(
+                f"{', '.join(targets)}: a base is never planned by itself: name the sites that extend it, or the "
+                f"directory that they are in"
+            )
+        return list(found.values())
+
+    def _within(self, target: str) -> list[str]:
+        """A policy itself, or those that a directory has now or had then. Raises Failure where it has none."""
+        path = target.rstrip("/") or target
+        here = host.is_directory(path)
+        if not here and (path.endswith(".toml") or host.exists(path)):
+            return [target]
+        names = set(os.listdir(path)) if here else set()
+        # A name in it, since the directory itself may be the top of its repository.
+        past = self._past(os.path.join(path, "x"))
+        if isinstance(past, Trouble):
+            raise Failure(f"{target}: {past.reason}")
+        names |= set(past.names(path) or ())
+        policies = [os.path.join(path, name) if path != "." else name for name in names if name.endswith(".toml")]
+        if not policies:
+            raise Failure(f"{target}: there is no policy, neither now nor at {self._base}: name a site.toml")
+        return sorted(policies)
+
+    def _renamed(self, then: dict[str, Then]) -> dict[str, str]:
+        """The earlier names of policies that have a new one: a host is known by its name, if only one has it."""
+        gone: dict[object, list[str]] = {}
+        for path, document in then.items():
+            if isinstance(document, Document) and not host.exists(path):
+                gone.setdefault(document.values.get("hostname"), []).append(path)
+        fresh: dict[object, list[str]] = {}
+        for path, document in then.items() if gone else ():
+            if document is None and host.exists(path):
+                try:
+                    values = self._reader.document(path).values
+                except PolicyError:
+                    continue
+                fresh.setdefault(values.get("hostname"), []).append(path)
+        return {
+            paths[0]: gone[name][0]
+            for name, paths in fresh.items()
+            if name is not None and len(paths) == len(gone.get(name, ())) == 1
+        }
+
+    def _host(self, path: str, earlier: str, then: Then) -> HostPlan:
+        """What changes for one host. `earlier` is what its policy was called."""
+        document: Document | None = None
+        after: Side | None = None
+        if host.exists(path):
+            try:
+                document = self._reader.document(path)
+                looked = of_document(path, document, self._now)
+            except PolicyError as error:
+                self._findings += error.findings
+                return _unknown(path, f"it cannot be compiled as it is now: {_told(error)}")
+            if isinstance(then, Document) and earlier == path and _same(then, document):
+                assert looked.subject is not None
+                return unchanged(path, looked.subject.configuration.hostname)
+            after = self._side(looked)
+        elif then is None:
+            return _unknown(path, f"there is no such file, neither now nor at {self._base}")
+        if isinstance(then, Trouble):
+            return _unknown(path, then.reason)
+        before: Side | None = None
+        notes: tuple[str, ...] = ()
+        try:
+            if isinstance(then, PolicyError):
+                raise then
+            before = self._side(of_document(earlier, then, self._now)) if then else None
+        except PolicyError as error:
+            notes = (f"at {self._base} it could not be compiled: {_told(error)}",)
+            if after is None:
+                return HostPlan(path, "", "removed", notes=notes)
+            notes += ("so nothing is known to have been there before, and all of it counts as new",)
+        plan = compare(path, before, after, renamed_from=earlier if earlier != path else "")
+        return plan._replace(notes=notes)
+
+    def _side(self, looked: Looked) -> Side:
+        assert looked.subject is not None
+        raised = in_order([*looked.found, *findings(looked.subject, looked.locate)])
+        counted = without_accepted(raised, looked.accepted, self._today)
+        return Side(looked.subject, tuple(raised), tuple(counted))
+
+
+def _same(one: Document, other: Document) -> bool:
+    """Whether two policies are written alike, with all that they extend."""
+    return one.names == other.names and [each.text for each in one.sources] == [each.text for each in other.sources]
+
+
+def _unknown(path: str, reason: str) -> HostPlan:
+    return HostPlan(path, "", "unknown", notes=(reason,))
+
+
+def _told(error: PolicyError) -> str:
+    """The first error of a policy in a line, and how many more there are."""
+    errors = [each for each in error.findings if each.severity is Severity.ERROR] or error.findings
+    place = errors[0].location
+    where = f"{place.file}:{place.line}" if place.line else place.file
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"{where}: {errors[0].message}{more}"
