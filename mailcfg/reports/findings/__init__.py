@@ -21,9 +21,18 @@ class RuleText(NamedTuple):
     references: tuple[str, ...]
 
 
+class Suppressed(NamedTuple):
+    """A finding that is tolerated: why, and until which day (ISO 8601)."""
+
+    finding: Finding
+    because: str
+    until: str
+
+
 class Context(NamedTuple):
     """What a report tells beside the findings. `targets` are all that were looked at, the clean ones too; `unknown`
-    holds the file and the reason of what could not be read.
+    holds the file and the reason of what could not be read. `title` says whose report it is, and `clean` what is said
+    of a target without findings; formats that have a place for what is tolerated show `suppressed` there.
     """
 
     version: str
@@ -31,6 +40,9 @@ class Context(NamedTuple):
     color: bool
     unknown: tuple[tuple[str, str], ...]
     rules: Mapping[str, RuleText]
+    title: str = "mailcfg check"
+    clean: str = "nothing found"
+    suppressed: tuple[Suppressed, ...] = ()
 
 
 NOWHERE = "(no file)"

@@ -10,7 +10,7 @@ from json import dumps
 from typing import Any
 
 from mailcfg.problem import Finding, Location, Severity
-from mailcfg.reports.findings import Context, RuleText, plain, steps, words
+from mailcfg.reports.findings import Context, RuleText, Suppressed, plain, steps, words
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -21,7 +21,21 @@ FINGERPRINT = "mailcfgFinding/v1"
 
 def render(findings: Sequence[Finding], context: Context) -> str:
     """One run with all rules, in ASCII."""
-    rules = {each.rule: _unexplained(each) for each in findings} | dict(context.rules)
+    return document([run(findings, context)])
+
+
+def document(runs: Sequence[dict[str, Any]]) -> str:
+    """Runs as a document."""
+    return dumps(plain({"version": "2.1.0", "$schema": SCHEMA, "runs": runs}), indent=2) + "\n"
+
+
+def run(findings: Sequence[Finding], context: Context, owner: str = "") -> dict[str, Any]:
+    """A run, under a name where there are several: its results take the place of the older ones under the same name.
+    What is tolerated is a result that is suppressed.
+    """
+    every = [*findings, *(each.finding for each in context.suppressed)]
+    suppressions = [*([] for _ in findings), *([_suppression(each)] for each in context.suppressed)]
+    rules = {each.rule: _unexplained(each) for each in every} | dict(context.rules)
     index = {name: number for number, name in enumerate(sorted(rules))}
     driver = {
         "name": "mailcfg",
@@ -29,16 +43,23 @@ def render(findings: Sequence[Finding], context: Context) -> str:
         "semanticVersion": context.version,
         "rules": [_rule(name, rules[name]) for name in index],
     }
-    run = {
+    return {
         "tool": {"driver": driver},
+        **({"automationDetails": {"id": f"{context.title.replace(' ', '-')}/{owner}/"}} if owner else {}),
         "invocations": [_invocation(context)],
         "columnKind": "unicodeCodePoints",
         "results": [
-            _result(each, index[each.rule], fingerprint)
-            for each, fingerprint in zip(findings, _fingerprints(findings), strict=True)
+            # Where one result of a run has the property all must have it (3.27.23).
+            _result(each, index[each.rule], fingerprint) | ({"suppressions": accepted} if context.suppressed else {})
+            for each, fingerprint, accepted in zip(every, _fingerprints(every), suppressions, strict=True)
         ],
     }
-    return dumps(plain({"version": "2.1.0", "$schema": SCHEMA, "runs": [run]}), indent=2) + "\n"
+
+
+def _suppression(each: Suppressed) -> dict[str, str]:
+    """It stands in the policy, which is outside the file that the result is about."""
+    justification = f"{each.because} (until {each.until})"
+    return {"kind": "external", "status": "accepted", "justification": justification}
 
 
 def _unexplained(each: Finding) -> RuleText:
