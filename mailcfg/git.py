@@ -119,7 +119,7 @@ def commit(top: str, revision: str) -> str:
         raise GitError(
             f"{revision!r} is no revision" + ("" if revision else ": is a variable of the pipeline not set here?")
         )
-    found, wrong = _asked(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    found = _asked(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")[0]
     if found:
         return found
     if _asked(top, "rev-parse", "--is-shallow-repository")[0] == "true":
@@ -130,7 +130,7 @@ def commit(top: str, revision: str) -> str:
     elif _asked(top, "rev-parse", "--verify", "--quiet", f"origin/{revision}^{{commit}}")[0]:
         advice = f"did you mean origin/{revision}?"
     else:
-        advice = wrong or "`git log --all --oneline` lists the commits that are here"
+        advice = "`git log --all --oneline` lists those that are here"
     raise GitError(f"{top} has no commit {revision}: {advice}")
 
 

@@ -66,7 +66,9 @@ class _Past:
     def names(self, path: str) -> list[str] | None:
         """The names in a directory, None where there is none. Raises GitError."""
         try:
-            return self._revision.names(self._places.inside(path, self._revision.top))
+            # By a name in it: the directory itself may be the top, and then lies in nothing.
+            within = self._places.inside(os.path.join(path, "x"), self._revision.top)
+            return self._revision.names(os.path.dirname(within))
         except git.Unreadable as error:
             raise Failure(f"{path}: at {self._name} {error}") from None
 
