@@ -94,6 +94,22 @@ class Step(NamedTuple):
     because: str
 
 
+class Ignore(NamedTuple):
+    """Drift that is tolerated through a day (ISO 8601, UTC), with the reason. `setting`, `service`, `file` and `kind`
+    say of which differences; one that is empty says nothing.
+    """
+
+    because: str
+    until: str
+    setting: str
+    service: str
+    file: str
+    kind: Literal[
+        "", "changed", "missing", "extra", "duplicate", "shadowed", "mode", "owner", "certificate", "pending"
+    ]  # fmt: skip
+    origin: Origin
+
+
 class Configuration(NamedTuple):
     """The security of one mail host. `postfix` and `openssl` are versions."""
 
@@ -108,3 +124,4 @@ class Configuration(NamedTuple):
     certificates: tuple[CertificateFiles, ...]
     files: tuple[ExtraFile, ...]
     steps: tuple[Step, ...]
+    ignores: tuple[Ignore, ...] = ()

@@ -74,5 +74,6 @@ def moved(wanted: Desired, directory: str) -> Desired:
     configuration = wanted.configuration._replace(
         config_directory=directory,
         sasl=tuple(each._replace(path=move(each.path)) for each in wanted.configuration.sasl),
+        ignores=tuple(each._replace(file=move(each.file)) for each in wanted.configuration.ignores),
     )
     return Desired(wanted.site, configuration, tuple(each._replace(path=move(each.path)) for each in wanted.targets))

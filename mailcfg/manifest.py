@@ -9,7 +9,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from mailcfg.configuration import CertificateFiles, Configuration, Origin, SaslFile, Service, Setting, Step
+from mailcfg.configuration import CertificateFiles, Configuration, Ignore, Origin, SaslFile, Service, Setting, Step
 from mailcfg.facts.version import Version
 from mailcfg.layout import Place
 
@@ -33,12 +33,13 @@ class ManifestFile(NamedTuple):
 
 
 class ManifestConfiguration(NamedTuple):
-    """What the policy compiled to."""
+    """What the policy compiled to. `ignore` is there only where some drift is tolerated."""
 
     parameters: tuple[Setting, ...]
     services: tuple[Service, ...]
     sasl: tuple[SaslFile, ...]
     certificates: tuple[CertificateFiles, ...]
+    ignore: tuple[Ignore, ...] = ()
 
 
 class Manifest(NamedTuple):
@@ -55,6 +56,9 @@ class Manifest(NamedTuple):
     files: tuple[ManifestFile, ...]
     steps: tuple[Step, ...]
 
+
+OPTIONAL: dict[Any, set[str]] = {ManifestConfiguration: {"ignore"}}
+"""Keys that are left out where they would hold nothing."""
 
 _quote = json.encoder.encode_basestring
 """A string as JSON. A whole encoder for each of a manifest's hundred lines would cost more than all the rest."""
@@ -90,6 +94,8 @@ def manifest_text(site: str, configuration: Configuration, files: Iterable[tuple
         _part("sasl", [encode.sasl(sasl) for sasl in configuration.sasl], "  "),
         _part("certificates", [encode.certificate(each) for each in configuration.certificates], "  "),
     ]
+    if configuration.ignores:
+        compiled.append(_part("ignore", [encode.ignore(each) for each in configuration.ignores], "  "))
     rows = [
         f'{{"path": {_quote(place.path)}, "target": {_quote(place.target) if place.target else "null"}, '
         f'"mode": "{place.mode:04o}", "owner": "{place.owner}", "group": {_quote(place.group)}, '
@@ -159,6 +165,11 @@ class _Encoder:
         fields |= {"subject": _dump(dict(certificate.subject)), "origin": self.origin(certificate.origin)}
         return "{" + ", ".join([f'"{name}": {value}' for name, value in fields.items()]) + "}"
 
+    def ignore(self, ignore: Ignore) -> str:
+        fields = {name: _dump(value) for name, value in ignore._asdict().items()}
+        fields |= {"origin": self.origin(ignore.origin)}
+        return "{" + ", ".join([f'"{name}": {value}' for name, value in fields.items()]) + "}"
+
 
 class ManifestError(ValueError):
     """A text that is no manifest of ours. The message says why."""
@@ -222,9 +233,9 @@ def _read(kind: Any, data: Any, where: str = "manifest") -> Any:
             raise ValueError(f"{where} is no list")
         return tuple([_read(inner, each, f"{where}[{index}]") for index, each in enumerate(data)])
     fields = _fields(kind)
-    if type(data) is not dict or data.keys() != fields.keys():
+    if type(data) is not dict or data.keys() | OPTIONAL.get(kind, set()) != fields.keys():
         raise ValueError(f"{where} lacks a key, or has one too many")
-    return kind(**{name: _read(inner, data[name], f"{where}.{name}") for name, inner in fields.items()})
+    return kind(**{name: _read(inner, data[name], f"{where}.{name}") for name, inner in fields.items() if name in data})
 
 
 @cache
@@ -235,4 +246,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 def configuration_of(manifest: Manifest) -> Configuration:
     """The configuration that a manifest tells, without the content of further files, which the bundle holds."""
     _, _, hostname, platform, postfix, openssl, directory, compiled, _, steps = manifest
-    return Configuration(hostname, platform, postfix, openssl, directory, *compiled, files=(), steps=steps)
+    parameters, services, sasl, certificates, ignores = compiled
+    return Configuration(
+        hostname, platform, postfix, openssl, directory, parameters, services, sasl, certificates, (), steps, ignores
+    )

@@ -23,6 +23,7 @@ SIGNATURES = tuple(f"{MANIFEST}.{end}" for end in ("sig", "asc", "minisig", "sig
 _SITE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,60}[a-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 _COLUMN = re.compile(r"[A-Za-z0-9_.:\[\]/?-]+")
 
 _FORBIDDEN = 0o7022
@@ -128,6 +129,11 @@ def _sound(configuration: Configuration) -> None:
         ):
             if path:
                 _host_path(f"certificate {certificate.name}", path)
+    for ignore in configuration.ignores:
+        if not _DAY.fullmatch(ignore.until):
+            raise Distrusted(f"{MANIFEST}, ignore: {shown(ignore.until)} is no day")
+        if not (ignore.setting or ignore.service or ignore.file):
+            raise Distrusted(f"{MANIFEST}, ignore: an entry is about all drift")
     for what, names in (
         ("parameter", [each.name for each in configuration.parameters]),
         ("service", [each.id for each in configuration.services]),

@@ -220,6 +220,24 @@ def of_configuration(part: str, /, **values: Any) -> Callable[[dict[str, Any]], 
     return lambda manifest: manifest["configuration"][part][0].update(values)
 
 
+def ignoring(**values: Any) -> Callable[[dict[str, Any]], None]:
+    """With drift that is tolerated, such as all of it."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        origin = manifest["configuration"]["parameters"][0]["origin"]
+        entry = {
+            "because": "it was so before",
+            "until": "2999-12-31",
+            "setting": "",
+            "service": "",
+            "file": "",
+            "kind": "",
+        }
+        manifest["configuration"]["ignore"] = [{**entry, **values, "origin": origin}]
+
+    return change
+
+
 OTHER = "saslauthd/saslauthd"
 """A file that the configuration in the manifest does not decide."""
 
@@ -274,6 +292,10 @@ MANIFESTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (of_configuration("services", arguments=["{ unclosed"]), "master.cf cannot hold"),
     (of_configuration("sasl", path="/etc/postfix/sasl/../smtpd.conf"), "leads out"),
     (of_configuration("sasl", settings=[]), "sasl2/smtpd.conf does not say what"),
+    (ignoring(), "an entry is about all drift"),
+    (ignoring(kind="extra"), "an entry is about all drift"),
+    (ignoring(setting="relayhost", until="9999"), "9999 is no day"),
+    (ignoring(setting="relayhost", kind="any"), "is damaged"),
     (of_configuration("certificates", name="../mail"), "certificate of the name ../mail"),
     (of_configuration("certificates", key_file="../mail.key"), "../mail.key is not absolute"),
     (lambda each: each["configuration"]["parameters"].append(each["configuration"]["parameters"][0]), "twice"),

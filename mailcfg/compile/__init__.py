@@ -11,7 +11,7 @@ from mailcfg.compile.sasl import compile_sasl
 from mailcfg.compile.steps import all_steps
 from mailcfg.compile.submission import compile_listeners, endpoints_of
 from mailcfg.compile.tls import CUSTOM, compile_tls
-from mailcfg.configuration import Configuration
+from mailcfg.configuration import Configuration, Ignore
 from mailcfg.facts.guidelines import guideline_names
 from mailcfg.facts.parameters import catalogue
 from mailcfg.facts.platforms import platform, platform_names
@@ -65,6 +65,7 @@ def compile_document(document: Document) -> Compiled:
         from mailcfg.compile.passthrough import compile_passthrough
 
         compile_passthrough(b)
+    ignores = _ignores(b)
     _nothing_managed(b)
     findings += b.findings
     if any(finding.severity is Severity.ERROR for finding in findings):
@@ -81,8 +82,17 @@ def compile_document(document: Document) -> Compiled:
         certificates=tuple(b.certificates.values()),
         files=tuple(b.files),
         steps=(),
+        ignores=ignores,
     )
     return Compiled(configuration._replace(steps=all_steps(b, configuration)), in_order(findings))
+
+
+def _ignores(b: Builder) -> tuple[Ignore, ...]:
+    if not b.site.ignore:
+        return ()
+    from mailcfg.compile.ignores import compile_ignores
+
+    return compile_ignores(b)
 
 
 def _unknown(kind: str, name: str, known: list[str], document: Document, path: Path) -> Finding:

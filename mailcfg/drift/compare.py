@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mailcfg.dates import date
 from mailcfg.desired import Desired
 from mailcfg.drift.certificates import compare_certificates
 from mailcfg.drift.difference import Report, Unknown
 from mailcfg.drift.files import compare_directories, compare_files
+from mailcfg.drift.ignored import without_ignored
 from mailcfg.drift.maps import compare_maps
 from mailcfg.drift.parameters import compare_parameters
 from mailcfg.drift.sasl import compare_sasl
@@ -49,7 +51,8 @@ def compare(wanted: Desired, door: Door, now: float, remembered: Facts | None = 
         compare_directories,
     ):
         compared(view)
-    return Comparison(view.report(), wanted, live, view.files)
+    report = without_ignored(view.report(), configuration.ignores, date(int(now)))
+    return Comparison(report, wanted, live, view.files)
 
 
 def nothing_known(site: str, unknown: Iterable[Unknown], now: float) -> Comparison:

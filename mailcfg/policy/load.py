@@ -279,6 +279,8 @@ EXAMPLES = {
     "backend": '"saslauthd"',
     "host": '"smtp.example.net"',
     "tls": '"required"',
+    "until": "2027-06-30",
+    "because": '"the old scanner is replaced in June"',
 }
 
 

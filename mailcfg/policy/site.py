@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict
 from mailcfg.policy.accept import Accept
 from mailcfg.policy.certificates import Certificate
 from mailcfg.policy.dns import Dns
+from mailcfg.policy.ignore import Ignore
 from mailcfg.policy.listeners import Listener
 from mailcfg.policy.outbound import Outbound, Relay
 from mailcfg.policy.passthrough import Postfix
@@ -57,3 +58,5 @@ class Site(Table):
     """What is published in the DNS about this host."""
     accept: list[Accept] = []
     """Findings that are known and tolerated."""
+    ignore: list[Ignore] = []
+    """Drift that is known and tolerated."""

@@ -29,7 +29,7 @@ def render(comparison: Comparison, color: bool) -> str:
         for each in group:
             lines += _row(each, color)
         lines.append("")
-    return "\n".join([*lines, summary(report)]) + "\n"
+    return "\n".join([*lines, summary(report), *_ignored(report)]) + "\n"
 
 
 def _painted(text: str, code: str, color: bool) -> str:
@@ -79,6 +79,14 @@ def _side_by_side(one: str, other: str) -> list[str]:
 def clean_lines(text: str) -> list[str]:
     """A value's lines without control characters."""
     return [clean(line) for line in text.split("\n")]
+
+
+def _ignored(report: Report) -> list[str]:
+    """How much the policy tolerates, and until when."""
+    if not report.ignored:
+        return []
+    ends = sorted({each.until for each in report.ignored})
+    return [f"{len(report.ignored)} ignored{', the first' if len(ends) > 1 else ''} until {ends[0]}"]
 
 
 def summary(report: Report) -> str:
