@@ -61,7 +61,8 @@ class Record(NamedTuple):
     """One generation: what was applied, from which policy or bundle, when (seconds since 1970), and over which files.
 
     `previous` is the generation that was in force before, 0 for none. `manifest` is the SHA-256 of the manifest.
-    `services`: what had to be done for the files to count: `nothing`, `reload` or `restart`.
+    `services`: what had to be done for the files to count: `nothing`, `reload` or `restart`. `directories` are those
+    that were made for the files.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Record(NamedTuple):
     config_directory: str
     services: str
     files: tuple[FileRecord, ...]
+    directories: tuple[str, ...] = ()
 
 
 class Damaged(ValueError):
@@ -102,7 +104,8 @@ def read_record(text: str) -> Record:
         files = tuple(
             FileRecord(each["path"], _status(each["before"]), _status(each["after"])) for each in data.pop("files")
         )
-        return Record(**data, files=files)
+        directories = tuple(data.pop("directories"))
+        return Record(**data, files=files, directories=directories)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(f"is damaged: {error}") from None
 

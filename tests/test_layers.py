@@ -41,11 +41,12 @@ LAYERS = (
     ("drift", "plan"),
     ("reports",),
     ("schema",),
-    ("host", "git"),
+    ("host", "git", "probe"),
     ("cli",),
     ("subjects",),
     ("build", "checking"),
     ("target", "planning"),
+    ("apply",),
     ("commands",),
     ("__main__",),
 )
@@ -113,6 +114,8 @@ def test_imports_point_one_way(path: Path) -> None:
 
 DOORS = {
     "host",
+    "apply",
+    "probe",
     "machine",
     "memory",
     "state",
@@ -153,7 +156,7 @@ def test_what_is_pure_reaches_nothing_outside(path: Path) -> None:
     assert "mailcfg.host" not in {".".join(name.split(".")[:2]) for name in imports(path)}
 
 
-CLOCKS = {"memory", "remember", "commands"}
+CLOCKS = {"memory", "remember", "apply", "commands"}
 """What may ask for the time: whether a certificate has ended depends on it. A comparison is told it."""
 
 
@@ -163,7 +166,7 @@ def test_nothing_depends_on_the_day_or_on_chance(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(path)} & UNSTEADY == allowed & set(imports(path))
 
 
-OPENERS = ("host", "machine", "memory", "remember", "resources")
+OPENERS = ("host", "apply", "machine", "memory", "remember", "resources")
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if layer(path) not in OPENERS], ids=named)

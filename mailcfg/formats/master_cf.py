@@ -205,7 +205,7 @@ class MasterCf:
         return parse(b"\n".join([*old[: row.line - 1], *block, *kept, *old[row.end :]]), self.postfix)
 
     def adopt(self, service: Service, id: str, postfix: Version, without: frozenset[str] = frozenset()) -> MasterCf:
-        """The file in which the last row of `id` has the columns and overrides of this service, or a new row at the end.
+        """The file in which the last row of `id` has the columns and overrides of a service, or a new row at the end.
 
         Overrides of other parameters stay, but for those in `without`, and so does every line that needs no change. A
         row that cannot be mended line by line is written anew, with what stays behind what the service has. Raises

@@ -1,0 +1,171 @@
+"""What an apply would do, and what that changes for whoever connects: read and decided before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from mailcfg import target
+from mailcfg.apply.change import FileChange
+from mailcfg.apply.merge import Merged, group_number, merge
+from mailcfg.behaviour.changes import Change, changes
+from mailcfg.cli import Failure
+from mailcfg.desired import Desired, Whole, moved
+from mailcfg.drift.compare import compare
+from mailcfg.drift.difference import Difference, Unknown
+from mailcfg.facts.platforms import Platform, platform
+from mailcfg.facts.version import Version
+from mailcfg.found import subject
+from mailcfg.judge import findings
+from mailcfg.live import Live
+from mailcfg.machine import Machine
+from mailcfg.overlay import Overlay
+from mailcfg.problem import Finding, Severity
+from mailcfg.rule import Subject
+from mailcfg.subjects import nowhere
+
+ServiceAction = Literal["nothing", "reload", "restart"]
+"""What Postfix needs for new files to count."""
+
+RESTARTED = ("inet_interfaces", "inet_protocols")
+"""Parameters for which a reload is not enough (measured: it says so in the log, and returns as if all were well)."""
+
+SURROUNDINGS = ("saslauthd-socket-chroot", "saslauthd-socket-permission")
+"""Rules about what no file of an apply decides: they are told, and stop nothing."""
+
+
+class Plan(NamedTuple):
+    """All that is known before. `before` and `after` are the machine as it is and as it would be; `errors` are findings
+    of that severity which the live files do not have, `told` those which are no reason to stop. `postfix` is what it
+    needs to read the new files, `daemons` are commands for others, and why.
+    """
+
+    source: str
+    whole: Whole
+    wanted: Desired
+    platform: Platform
+    merged: Merged
+    before: Subject
+    after: Subject
+    consequences: tuple[Change, ...]
+    errors: tuple[Finding, ...]
+    told: tuple[Finding, ...]
+    postfix: ServiceAction
+    daemons: tuple[tuple[str, str], ...]
+
+    @property
+    def directory(self) -> str:
+        """Where main.cf lies on the machine."""
+        return self.wanted.configuration.config_directory
+
+    @property
+    def weaker(self) -> tuple[Change, ...]:
+        """Ways in which less is protected than before."""
+        return tuple(each for each in self.consequences if each.weaker)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.merged.changes or self.merged.certificates or self.merged.narrowed)
+
+
+def make_plan(source: str, door: Machine, machine: Machine, directory: str | None, now: float, *, prune: bool) -> Plan:
+    """Read what is wanted and what is there. `door` is where the policy or bundle is read, `directory` another place
+    for main.cf. Raises PolicyError, Unreadable and Failure.
+    """
+    whole = target.load_whole(source, door)
+    wanted = moved(whole.desired, directory) if directory else whole.desired
+    facts = platform(wanted.configuration.platform)
+    compared = compare(wanted, machine, now)
+    live = compared.live
+    assert live is not None
+    _usable(wanted, live, compared.report.unknown)
+    texts = {each.target: whole.files[each.path] for each in whole.places if each.target}
+    contents = {each.path: texts[old.path] for each, old in zip(wanted.targets, whole.desired.targets, strict=True)}
+    rows = [*compared.report.differences, *_refused(wanted, compared.report.unknown)]
+    merged = merge(wanted, contents, live, rows, machine, lambda name: group_number(machine, name), prune=prune)
+    postfix, openssl = Version.parse(wanted.configuration.postfix), Version.parse(wanted.configuration.openssl)
+
+    place = wanted.configuration.config_directory
+    before = after = subject(machine, facts, postfix, openssl, place, now)
+    if merged.changes or merged.certificates:
+        seen = Overlay(machine, {each.path: each.after for each in merged.changes})
+        after = subject(seen, facts, postfix, openssl, place, now, planned=tuple(merged.certificates))
+    known = {_key(each) for each in findings(before, nowhere)}
+    told = [each for each in findings(after, nowhere) if each.severity is Severity.ERROR]
+    new = [each for each in told if _key(each) not in known and each.rule not in SURROUNDINGS]
+    return Plan(
+        source,
+        whole,
+        wanted,
+        facts,
+        merged,
+        before,
+        after,
+        changes(before.behaviour, after.behaviour),
+        tuple(new),
+        tuple(each for each in told if each not in new),
+        action(merged.changes, before, after, certificates=bool(merged.certificates or merged.narrowed)),
+        _daemons(merged.changes, wanted, facts),
+    )
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.rule, finding.setting, finding.service
+
+
+def _usable(wanted: Desired, live: Live, unknown: tuple[Unknown, ...]) -> None:
+    """Refuse a machine that cannot be read. A file that is the policy's whole may be as broken as it will."""
+    if live.main is None and not any(each.file.endswith("/main.cf") for each in unknown):
+        place = f"{wanted.configuration.config_directory}/main.cf"
+        raise Failure(f"{place}: there is no such file: install Postfix first, or say where it lies with --config-dir")
+    ours = {each.path for each in wanted.targets if each.ownership == "whole"}
+    for each in unknown:
+        if each.line is None or each.file not in ours:
+            place = f"{each.file}:{each.line}" if each.line else each.file
+            raise Failure(f"{place}: {each.reason}: nothing is applied to what cannot be read; mend that first")
+
+
+def _refused(wanted: Desired, unknown: tuple[Unknown, ...]) -> list[Difference]:
+    """Files that their daemon would refuse, and that are the policy's whole, as differences: they are written anew."""
+    ours = {each.path for each in wanted.targets}
+    return [
+        Difference("changed", each.file, each.line, "", "", "the policy's", "refused", "error", None)
+        for each in unknown
+        if each.file in ours
+    ]
+
+
+def action(changed: list[FileChange], before: Subject, after: Subject, *, certificates: bool) -> ServiceAction:
+    """What Postfix needs to read changed files. `certificates`: some of those change too."""
+    if not changed and not certificates:
+        return "nothing"
+    if any(before.main.text(name) != after.main.text(name) for name in RESTARTED):
+        return "restart"
+    # master holds back a service whose daemon died, and a reload does not change its mind (measured).
+    if any(not each.works for each in before.behaviour.endpoints):
+        return "restart"
+    return "reload"
+
+
+def _daemons(changed: list[FileChange], wanted: Desired, facts: Platform) -> tuple[tuple[str, str], ...]:
+    """Commands for other daemons whose files change, and why."""
+    paths = {each.path for each in changed}
+    found: list[tuple[str, str]] = []
+    if paths & {facts.saslauthd.settings_file, facts.saslauthd.ldap_settings_file}:
+        found.append((facts.commands.restart_saslauthd, "saslauthd reads its settings when it starts"))
+    directory = facts.sasl.dovecot_directory
+    if directory and any(path.startswith(f"{directory}/") for path in paths):
+        found.append((facts.commands.reload_dovecot, "Dovecot reads its settings again"))
+    if any(path.startswith("/etc/systemd/system/") for path in paths):
+        found.append(("systemctl daemon-reload", "systemd reads its units again"))
+        steps = wanted.configuration.steps
+        found += [(each.run, each.because) for each in steps if each.run.startswith("systemctl enable --now mailcfg")]
+    return tuple(found)
+
+
+def paths_of(plan: Plan) -> list[str]:
+    """Every path that an apply writes to, for what has to be true of the way there."""
+    found = [each.path for each in plan.merged.changes]
+    for each in plan.merged.certificates:
+        found += [each.certificate_file, each.key_file]
+    return [*found, *(path for path, _ in plan.merged.narrowed)]

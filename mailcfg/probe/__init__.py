@@ -1,0 +1,1 @@
+"""An SMTP client that observes an endpoint."""
