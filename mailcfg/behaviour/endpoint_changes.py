@@ -255,7 +255,7 @@ def tls_words(each: Endpoint) -> str:
         case "implicit":
             return "TLS begins with the first byte"
         case "broken":
-            why = f": {each.causes[-1]}" if each.causes else ""
+            why = f": {'; '.join(each.causes)}" if each.causes else ""
             return f"STARTTLS is offered and nobody can complete it, so that {stuck}{why}"
 
 
@@ -301,7 +301,9 @@ def version_words(versions: Iterable[str]) -> str:
     """Protocol versions as people write them: `TLS 1.0 and 1.1`."""
     found: list[str] = []
     for each in versions:
-        family, number = ("SSL ", each[4:]) if each.startswith("SSL") else ("TLS ", each[4:] or "1.0")
+        family, number = (
+            ("SSL ", each[4:]) if each.startswith("SSL") else ("TLS ", "1.0" if each == "TLSv1" else each[4:])
+        )
         told = any(family in word for word in found)
         found.append(number if told else f"{family}{number}")
     return _listed(found)

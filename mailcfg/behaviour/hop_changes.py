@@ -23,6 +23,9 @@ WORDS = {
     "dane": "TLS is what the peer's TLSA records ask for",
 }
 
+OUT = "the way out"
+EVERYBODY = "the host of each recipient"
+
 
 def hop_changes(before: tuple[Hop, ...], after: tuple[Hop, ...]) -> Iterator[Change]:
     """Every difference: of the way that mail to everybody takes, then of each next hop that either side names. One that
@@ -31,22 +34,17 @@ def hop_changes(before: tuple[Hop, ...], after: tuple[Hop, ...]) -> Iterator[Cha
     if not before or not after:
         return  # Neither a policy nor a machine is without one: it was not looked at.
     general = _general(before), _general(after)
-    hosts = [each.next_hop or "the host of each recipient" for each in general]
+    hosts = [each.next_hop or EVERYBODY for each in general]
+    same = _key(general[0]) == _key(general[1])
     if hosts[0].lower() != hosts[1].lower():
         was, now = (f"mail goes to {each}" for each in hosts)
-        yield Change("the way out", general[1].service, "next_hop", was, now, weaker=False, severity="warning")
-    yield from _Pair(*general).changes()
+        yield Change(OUT, general[1].service, "next_hop", was, now, weaker=False, severity="warning")
+    yield from _Pair(*general, hop_label(general[1]) if same else OUT).changes()
     one, other = _named(before), _named(after)
     for key in dict.fromkeys((*other, *one)):
-        a, b = one.get(key), other.get(key)
-        if a is general[0] and b is general[1]:
-            continue
-        if a is None and b is not None and b is not general[1]:
-            a = general[0]
-        elif b is None and a is not None and a is not general[0]:
-            b = general[1]
-        if a is not None and b is not None:
-            yield from _Pair(a, b, b if key in other else a).changes()
+        pair = one.get(key, general[0]), other.get(key, general[1])
+        if pair[0] is not general[0] or pair[1] is not general[1]:
+            yield from _Pair(*pair, hop_label(other.get(key) or one[key], apart=True)).changes()
 
 
 def _general(hops: tuple[Hop, ...]) -> Hop:
@@ -54,35 +52,41 @@ def _general(hops: tuple[Hop, ...]) -> Hop:
     return next((each for each in hops if each.routed is not False), hops[0])
 
 
+def _key(hop: Hop) -> tuple[str, str]:
+    return hop.service, hop.next_hop.lower()
+
+
 def _named(hops: tuple[Hop, ...]) -> dict[tuple[str, str], Hop]:
     """By service and next hop, what holds for it; ways that nothing takes are nobody's."""
     found: dict[tuple[str, str], Hop] = {}
     for each in hops:
         if each.routed is not False:
-            found.setdefault((each.service, each.next_hop.lower()), each)
+            found.setdefault(_key(each), each)
     return found
 
 
-def hop_label(hop: Hop, general: str = "smtp/unix") -> str:
-    """What a person calls a way out: `the way out to relay.example`."""
-    if hop.next_hop:
-        return f"the way out to {hop.next_hop}"
-    return "the way out" if hop.service == general else f"the way out by {hop.service}"
+def hop_label(hop: Hop, *, apart: bool = False) -> str:
+    """What a person calls a way out: `the way out to relay.example`; another client than smtp is named. `apart`: it is
+    not the general one.
+    """
+    to = hop.next_hop or (EVERYBODY if apart else "")
+    by = "" if hop.service == "smtp/unix" else f" by {hop.service}"
+    return f"{OUT}{' to ' if to else ''}{to}{by}"
 
 
 class _Pair:
-    """One way out as it was and as it is. `named` is what both are told by."""
+    """One way out as it was and as it is, and what it is called."""
 
-    def __init__(self, before: Hop, after: Hop, named: Hop | None = None) -> None:
+    def __init__(self, before: Hop, after: Hop, where: str) -> None:
         self.a = before
         self.b = after
-        self.named = named or after
+        self.where = where
 
     def change(
         self, aspect: str, sides: Sequence[str], severity: Severity, *, weaker: bool = False, because: str = ""
     ) -> Change:
         reasons = next((found for each in (because or aspect, "tls") if (found := self.b.because.get(each))), ())
-        return Change(hop_label(self.named), self.b.service, aspect, sides[0], sides[1], weaker, severity, reasons)
+        return Change(self.where, self.b.service, aspect, sides[0], sides[1], weaker, severity, reasons)
 
     def changes(self) -> Iterator[Change]:
         a, b = self.a, self.b
@@ -94,7 +98,7 @@ class _Pair:
                 sides = [each or "mail leaves" for each in (one, other)]
                 yield self.change("works", sides, "error" if other else "info", because="tls")
             if one and not other and b.credentials_in_clear:
-                yield self.credentials()
+                yield self.change("credentials_in_clear", (one, _credentials(b)), "error", weaker=True)
             return
         yield from self.tls()
         if a.tls != "none" and b.tls != "none":
