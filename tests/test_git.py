@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -274,7 +273,7 @@ def test_git_that_dies_has_the_last_word(repo: Repo) -> None:
 
 
 @pytest.fixture
-def super(repo: Repo, tmp_path: Path) -> Iterator[Repo]:
+def super(repo: Repo, tmp_path: Path) -> Repo:
     """A repository with a submodule that has moved on since the commit `before`."""
     shared = Repo(tmp_path / "shared")
     shared.put("bases/base.toml", "one")
@@ -287,7 +286,7 @@ def super(repo: Repo, tmp_path: Path) -> Iterator[Repo]:
     (part / "bases/base.toml").write_text("two")
     repo.git("-C", str(part), "commit", "-q", "-a", "-m", "two")
     repo.commit()
-    yield repo
+    return repo
 
 
 def test_what_lies_in_a_submodule(super: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,5 +321,5 @@ def test_a_submodule_that_is_not_here(super: Repo, tmp_path: Path) -> None:
     shutil.move(clone.top, super.top / "lib/shared")
     with revision(super, "before") as then:
         for _ in range(2):
-            with pytest.raises(git.Unreadable, match="which lacks its commit .*: git -C lib/shared fetch"):
+            with pytest.raises(git.Unreadable, match=r"which lacks its commit .*: git -C lib/shared fetch"):
                 then.read("link/base.toml")

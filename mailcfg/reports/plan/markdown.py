@@ -81,7 +81,7 @@ def _folded(group: Group, diffs: Sequence[Diff] | None) -> str:
     plan = group.plan
     title = shortened(f"{', '.join(names(group))}: {summary(plan)}", LINE)
     parts = [f"<details>\n<summary>{_html(title)}</summary>\n"]
-    parts += [f"{escaped(note)}.\n" for note in plan.notes]
+    parts += [f"Note: {escaped(note)}\n" for note in plan.notes]
     if plan.behaviour:
         met = [
             (

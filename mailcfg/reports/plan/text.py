@@ -15,7 +15,7 @@ DIFF = {"+": "32", "-": "31", "@": "36"}
 
 def render(plan: Plan, limit: int, color: bool) -> str:
     """The plan, the hosts that protect less first. A limit has no meaning for it."""
-    lines = [f"against {plan.base}: {headline(plan)}"]
+    lines = [clean(f"against {plan.base}: {headline(plan)}")]
     for group in grouped(plan.hosts):
         lines += ["", *_group(group, color)]
     still = sum(each.status == "unchanged" for each in plan.hosts)
