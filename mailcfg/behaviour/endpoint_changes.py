@@ -35,7 +35,7 @@ def endpoint_changes(before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]) 
     """Every difference, listener by listener in the order of `after`; those that are gone last."""
     left = list(before)
     for each in after:
-        other = _counterpart(each, left)
+        other = counterpart(each, left)
         if other is None:
             yield from _new(each)
         else:
@@ -47,7 +47,7 @@ def endpoint_changes(before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]) 
             yield Change(label(each), each.service, "listener", tls_words(each), NOTHING, False, "error", why)
 
 
-def _counterpart(endpoint: Endpoint, others: list[Endpoint]) -> Endpoint | None:
+def counterpart(endpoint: Endpoint, others: list[Endpoint]) -> Endpoint | None:
     """The listener of the other side with the same address and port, else the one of the same service."""
     if endpoint.port is not None:
         place = (endpoint.address.lower(), endpoint.port)
