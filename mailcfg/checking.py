@@ -27,8 +27,11 @@ class Checked(NamedTuple):
 
 
 def check_all(targets: list[str], wish: Wish, today: str, *, live: bool, jobs: int | None) -> list[Checked]:
-    """Check every target, in order, the live machine last. A base among the policies is passed over. Raises Failure."""
-    paths = [path for path in dict.fromkeys(targets) if not _is_base(path)]
+    """Check every target, in order, the live machine last. A base among the policies is passed over; a directory without
+    a main.cf stands for the policies in it. Raises Failure.
+    """
+    named = [path for target in targets for path in _within(target)]
+    paths = [path for path in dict.fromkeys(named) if not _is_base(path)]
     if not paths and not live:
         paths = targets[:1]  # It was named alone: it is told what is wrong with that.
     processes = jobs or (_cores() if len(paths) >= WORTH_A_PROCESS else 1)
@@ -36,6 +39,10 @@ def check_all(targets: list[str], wish: Wish, today: str, *, live: bool, jobs: i
     if live:
         found.append(_judged(of_live(wish), today))
     return found
+
+
+def _within(target: str) -> list[str]:
+    return [target] if host.is_file(f"{target}/main.cf") else host.policies(target) or [target]
 
 
 def _is_base(path: str) -> bool:

@@ -10,6 +10,7 @@ import stat
 import sys
 from typing import Any
 
+from mailcfg.policy.document import is_base
 from mailcfg.problem import Finding, Location, PolicyError, Severity
 
 SIZE_LIMIT = 1024 * 1024
@@ -325,6 +326,17 @@ def postfix_version() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def policies(folder: str) -> list[str]:
+    """The policies that lie in a directory, sorted, without the bases that they extend; none where it is no directory.
+    Raises OSError where it cannot be read.
+    """
+    if not os.path.isdir(folder):
+        return []
+    # As a person would write it, without `./` before each.
+    names = [name for name in os.listdir(folder) if name.endswith(".toml") and not is_base(name)]
+    return [os.path.join("" if folder == "." else folder, name) for name in sorted(names)]
 
 
 def is_file(path: str) -> bool:

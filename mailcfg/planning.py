@@ -147,16 +147,16 @@ class _Planner:
         here = host.is_directory(path)
         if not here and (path.endswith(".toml") or host.exists(path)):
             return [target]
-        names = set(os.listdir(path)) if here else set()
+        found = set(host.policies(path))
         # A name in it, since the directory itself may be the top of its repository.
         past = self._past(os.path.join(path, "x"))
         if isinstance(past, Trouble):
             raise Failure(f"{target}: {past.reason}")
-        names |= set(past.names(path) or ())
-        policies = [os.path.join(path, name) if path != "." else name for name in names if name.endswith(".toml")]
-        if not policies:
+        folder = "" if path == "." else path
+        found |= {os.path.join(folder, name) for name in past.names(path) or () if name.endswith(".toml")}
+        if not found:
             raise Failure(f"{target}: there is no policy, neither now nor at {self._base}: name a site.toml")
-        return sorted(policies)
+        return sorted(found)
 
     def _renamed(self, then: dict[str, Then]) -> dict[str, str]:
         """The earlier names of policies that have a new one: a host is known by its name, if only one has it."""

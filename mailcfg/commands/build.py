@@ -26,7 +26,7 @@ WORTH_A_PROCESS = 256
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "sites", nargs="+", metavar="SITE.toml", help="policies; a base-*.toml among them is passed over"
+        "sites", nargs="+", metavar="SITE.toml", help="policies, or directories of them; a base-*.toml is passed over"
     )
     parser.add_argument("-o", "--output", default="dist", metavar="DIR", help="where bundles go (default: dist)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a bundle is missing or stale")
@@ -67,10 +67,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _sites(given: list[str]) -> list[str]:
-    """The policies to build, without bases. Two of one name would fall into one bundle."""
+    """The policies to build, those of a directory too, without bases. Two of one name would fall into one bundle."""
+    from mailcfg import host
     from mailcfg.policy.document import is_base
 
-    paths = [path for path in dict.fromkeys(given) if not is_base(path.rpartition("/")[2])]
+    named = [path for each in given for path in host.policies(each) or [each]]
+    paths = [path for path in dict.fromkeys(named) if not is_base(path.rpartition("/")[2])]
     if not paths:
         raise Failure(f"{given[0]} is a base for other sites and never built by itself: build a site that extends it")
     stems: dict[str, str] = {}

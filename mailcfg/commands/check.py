@@ -23,7 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from mailcfg import resources
 
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="a site.toml, or a directory that holds a main.cf")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="a site.toml, a directory of them, or one that holds a main.cf"
+    )
     add_places(parser)
     parser.add_argument(
         "--fail-on",

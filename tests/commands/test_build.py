@@ -890,3 +890,18 @@ def test_color(tmp_path: Path) -> None:
     assert "\x1b" not in on_terminal("build", broken, cwd=tmp_path, code=2, NO_COLOR="1")
     assert "\x1b" not in on_terminal("build", broken, cwd=tmp_path, code=2, TERM="dumb")
     assert "\x1b[1;31m" in on_terminal("build", broken, "--color", "always", cwd=tmp_path, code=2, NO_COLOR="1")
+
+
+def test_a_directory_stands_for_its_policies(tmp_path: Path) -> None:
+    (tmp_path / "sites/deep").mkdir(parents=True)
+    site(tmp_path / "sites", SMALL, "a.toml")
+    site(tmp_path / "sites", 'extends = "base-x.toml"\n', "b.toml")
+    site(tmp_path / "sites", SMALL, "base-x.toml")
+    site(tmp_path / "sites/deep", SMALL, "c.toml")
+    mailcfg("build", "sites/", cwd=tmp_path)
+    assert sorted(os.listdir(tmp_path / "dist")) == ["a", "b"]
+    mailcfg("build", ".", "-o", "../dist", "--check", cwd=tmp_path / "sites")
+    site(tmp_path / "sites", SMALL.replace("mail.", "mx."), "base-x.toml")
+    done = mailcfg("build", "sites", "--check", cwd=tmp_path, code=1)
+    assert "dist/b: stale" in done.stdout
+    assert "dist/a: unchanged" in done.stdout

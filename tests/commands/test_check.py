@@ -116,7 +116,7 @@ def test_a_policy_that_cannot_be_compiled_is_no_agreement(tmp_path: Path, capsys
     ("words", "says"),
     [
         ([], "nothing to check"),
-        (["sites"], "holds no main.cf"),
+        (["docs"], "holds no main.cf"),
         (["sites/quickstart.toml", "--root", "/nowhere"], "no such directory"),
         (["--live", "--config-dir", "etc"], "from its slash on"),
         (["--live", "--platform", "windows"], "one of"),
@@ -282,3 +282,18 @@ def test_many_sites_on_two_processes_say_the_same(tmp_path: Path) -> None:
     one, two = (run("check", *paths, "--format", "json", "-j", jobs) for jobs in ("1", "2"))
     assert one == two
     assert one[0] == 1
+
+
+def test_a_directory_of_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands for what is in it; a main.cf makes it a directory of Postfix."""
+    site = 'extends = "base.toml"\nhostname = "{0}.example.com"\n'
+    (tmp_path / "base.toml").write_text('platform = "debian-12"\n[outbound]\ntls = "opportunistic"\n')
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(site.format(name))
+    assert main(["check", str(tmp_path), "--quiet"]) == 0
+    (tmp_path / "base.toml").write_text('platform = "debian-12"\n[outbound]\ntls = "opportunistc"\n')
+    assert main(["check", str(tmp_path), "--format", "json"]) == 2
+    unknown = json.loads(capsys.readouterr().out)["unknown"]
+    assert [each["file"] for each in unknown] == [f"{tmp_path}/a.toml", f"{tmp_path}/b.toml"]
+    (tmp_path / "main.cf").write_text(LEAK)
+    assert main(["check", str(tmp_path), *WORDS, "--quiet"]) == 1
