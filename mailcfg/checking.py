@@ -27,8 +27,8 @@ class Checked(NamedTuple):
 
 
 def check_all(targets: list[str], wish: Wish, today: str, *, live: bool, jobs: int | None) -> list[Checked]:
-    """Check every target, in order, the live machine last. A base among the policies is passed over; a directory without
-    a main.cf stands for the policies in it. Raises Failure.
+    """Check every target, in order, the live machine last. A base among the policies is passed over; a directory
+    without a main.cf stands for the policies in it. Raises Failure.
     """
     named = [path for target in targets for path in _within(target)]
     paths = [path for path in dict.fromkeys(named) if not _is_base(path)]

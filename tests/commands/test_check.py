@@ -286,14 +286,16 @@ def test_many_sites_on_two_processes_say_the_same(tmp_path: Path) -> None:
 
 def test_a_directory_of_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It stands for what is in it; a main.cf makes it a directory of Postfix."""
-    site = 'extends = "base.toml"\nhostname = "{0}.example.com"\n'
-    (tmp_path / "base.toml").write_text('platform = "debian-12"\n[outbound]\ntls = "opportunistic"\n')
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text(site.format(name))
-    assert main(["check", str(tmp_path), "--quiet"]) == 0
-    (tmp_path / "base.toml").write_text('platform = "debian-12"\n[outbound]\ntls = "opportunistc"\n')
-    assert main(["check", str(tmp_path), "--format", "json"]) == 2
+    base = 'platform = "debian-12"\n[tls]\nguideline = "mozilla-5.7-intermediate"\n[outbound]\ntls = "opportunistic"\n'
+    for folder, text in (("sound", base), ("broken", base.replace("tic", "tc"))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "base.toml").write_text(text)
+        for name in ("a", "b"):
+            site = f'extends = "base.toml"\nhostname = "{name}.example.com"\n'
+            (tmp_path / folder / f"{name}.toml").write_text(site)
+    assert main(["check", f"{tmp_path}/sound", "--quiet"]) == 0
+    assert main(["check", f"{tmp_path}/broken/", "--format", "json"]) == 2
     unknown = json.loads(capsys.readouterr().out)["unknown"]
-    assert [each["file"] for each in unknown] == [f"{tmp_path}/a.toml", f"{tmp_path}/b.toml"]
-    (tmp_path / "main.cf").write_text(LEAK)
-    assert main(["check", str(tmp_path), *WORDS, "--quiet"]) == 1
+    assert [each["file"] for each in unknown] == [f"{tmp_path}/broken/{name}.toml" for name in ("a", "b")]
+    (tmp_path / "sound/main.cf").write_text(LEAK)
+    assert main(["check", f"{tmp_path}/sound", *WORDS, "--quiet"]) == 1
