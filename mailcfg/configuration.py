@@ -76,7 +76,9 @@ class CertificateFiles(NamedTuple):
 
 
 class ExtraFile(NamedTuple):
-    """Another file that the policy needs on the host, such as saslauthd's settings. `ownership`: `whole` or `part`."""
+    """Another file that the policy needs on the host, such as saslauthd's settings. `ownership`: `whole` or `part`.
+    One with a `template` gets its text from there, with these values, and has no `content`.
+    """
 
     bundle_path: str
     target: str
@@ -84,6 +86,8 @@ class ExtraFile(NamedTuple):
     ownership: Literal["whole", "part"]
     content: str
     origin: Origin
+    template: str = ""
+    values: tuple[tuple[str, str], ...] = ()
 
 
 class Step(NamedTuple):

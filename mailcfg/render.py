@@ -104,6 +104,8 @@ def sasl_file(sasl: SaslFile) -> str:
 
 def extra_file(file: ExtraFile) -> str:
     """Another file, with its origin in the first line."""
+    if file.template:
+        return _render(file.template, comment=described(file.origin), **dict(file.values))
     return _render("file.j2", comment=described(file.origin), content=file.content.rstrip("\n"))
 
 

@@ -126,7 +126,7 @@ def _site(path: str, door: Machine) -> Desired:
     """What a policy wants."""
     name, configuration = _compiled(path, door)
     files = places(configuration)
-    contents = {file.bundle_path: file.content for file in configuration.files}
+    contents = {file.bundle_path: file.content for file in configuration.files if not file.template}
     if set(needed(files)) - contents.keys():
         from mailcfg import render
 

@@ -65,6 +65,10 @@ def compile_document(document: Document) -> Compiled:
         from mailcfg.compile.passthrough import compile_passthrough
 
         compile_passthrough(b)
+    if site.watch is not None:
+        from mailcfg.compile.watch import compile_watch
+
+        compile_watch(b, site.watch)
     ignores = _ignores(b)
     _nothing_managed(b)
     findings += b.findings

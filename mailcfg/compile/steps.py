@@ -65,6 +65,10 @@ def all_steps(b: Builder, configuration: Configuration) -> tuple[Step, ...]:
         steps.append(Step("restart", commands.restart, "Postfix reads its configuration"))
     else:
         steps.append(Step("reload", commands.reload, "Postfix reads its configuration"))
+    if b.site.watch is not None:
+        from mailcfg.compile.watch import watch_steps
+
+        steps += watch_steps(b)
     return tuple(step for step in steps if step.run)
 
 

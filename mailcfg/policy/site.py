@@ -17,6 +17,7 @@ from mailcfg.policy.sasl import Sasl
 from mailcfg.policy.table import Table
 from mailcfg.policy.tls import Tls
 from mailcfg.policy.values import Host, Identifier, PostfixVersion
+from mailcfg.policy.watch import Watch
 
 
 def as_table(value: Any) -> Any:
@@ -60,3 +61,5 @@ class Site(Table):
     """Findings that are known and tolerated."""
     ignore: list[Ignore] = []
     """Drift that is known and tolerated."""
+    watch: Watch | None = None
+    """How often the host compares itself with this policy."""

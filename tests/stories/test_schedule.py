@@ -13,7 +13,7 @@ import pytest
 
 from tests.postfix import lab
 from tests.sites import ROOT
-from tests.stories.machine import Machine, copied
+from tests.stories.machine import Machine, copied, mailcfg
 
 COMMAND = "/opt/mailcfg/bin/mailcfg drift /etc/mailcfg/site.toml"
 MINUTE = 75
@@ -57,7 +57,9 @@ def test_an_empty_environment(machine: Machine, edited: Machine) -> None:
 
 
 def test_cron_itself(machine: Machine, edited: Machine, tmp_path: Path) -> None:
-    """A cron that sees only our line, in a file system view of its own, with a mailer that keeps the mail."""
+    """A cron that sees only our lines, those of the README and that of a bundle, in a file system view of its own, with
+    a mailer that keeps the mail.
+    """
     lab.needs("cron", "unshare")
     mailto, line = lines_of("mailcfg.cron")
     assert line.endswith(COMMAND)
@@ -67,7 +69,9 @@ def test_cron_itself(machine: Machine, edited: Machine, tmp_path: Path) -> None:
     for name, found in (("in-sync", machine), ("edited", edited)):
         now = line.replace("*/10 * * * *", "* * * * *").replace(COMMAND, command(found))
         moved += f"{mailto}\n{now}; echo $? > {tmp_path}/{name}.status\n"
-    (tmp_path / "cron.d" / "mailcfg").write_text(f"MAILCFG_CACHE={tmp_path}/cache\n{moved}")
+    cache = f"MAILCFG_CACHE={tmp_path}/cache\n"
+    (tmp_path / "cron.d" / "mailcfg-readme").write_text(cache + moved)
+    (tmp_path / "cron.d" / "mailcfg").write_text(cache + of_a_bundle(edited, tmp_path))
     (tmp_path / "crontab").write_text("")
     mailer = tmp_path / "sendmail"
     mailer.write_text(f"#!/bin/sh\ncat > {tmp_path}/mail/$$\n")
@@ -86,7 +90,7 @@ def test_cron_itself(machine: Machine, edited: Machine, tmp_path: Path) -> None:
     try:
         end = time.monotonic() + MINUTE
         while time.monotonic() < end and not all(
-            (tmp_path / f"{name}.status").exists() for name in ("in-sync", "edited")
+            (tmp_path / f"{name}.status").exists() for name in ("in-sync", "edited", "built")
         ):
             time.sleep(0.2)
         time.sleep(1)
@@ -95,9 +99,26 @@ def test_cron_itself(machine: Machine, edited: Machine, tmp_path: Path) -> None:
         process.wait(20)
     assert (tmp_path / "in-sync.status").read_text() == "0\n"
     assert (tmp_path / "edited.status").read_text() == "1\n"
-    (mail,) = [path.read_text() for path in (tmp_path / "mail").iterdir()]
-    assert re.search(r"^To: root$", mail, re.MULTILINE)
-    assert "quickstart: drift: 1 changed in 1 file" in mail
+    assert (tmp_path / "built.status").read_text() == "1\n"
+    mails = [path.read_text() for path in (tmp_path / "mail").iterdir()]
+    assert len(mails) == 2
+    for mail in mails:
+        assert re.search(r"^To: root$", mail, re.MULTILINE)
+        assert "quickstart: drift: 1 changed in 1 file" in mail
+
+
+def of_a_bundle(machine: Machine, folder: Path) -> str:
+    """The file that a bundle brings when its policy asks for cron, with only its minutes and the root moved."""
+    site = folder / "quickstart.toml"
+    installed = Path(sys.executable).parent / "mailcfg"
+    asked = f'\n[watch]\ncron = true\ncommand = "{installed}"\n'
+    site.write_text((ROOT / "sites/quickstart.toml").read_text() + asked)
+    assert mailcfg("build", site, "-o", folder / "dist", "--quiet").code == 0
+    text = (folder / "dist/quickstart/watch/mailcfg.cron").read_text()
+    line = f"*/10 * * * * root {installed} drift\n"
+    assert text.count(line) == 1
+    there = f"{installed} drift {machine.bundle} --root {machine.root}"
+    return text.replace(line, f"* * * * * root {there}; echo $? > {folder}/built.status\n")
 
 
 def test_the_units_are_what_systemd_wants(machine: Machine, edited: Machine, tmp_path: Path) -> None:

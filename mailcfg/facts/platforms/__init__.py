@@ -93,6 +93,13 @@ class CommandFacts(NamedTuple):
     reload_dovecot: str
 
 
+class ScheduleFacts(NamedTuple):
+    """Where an administrator's units of systemd and lines of cron lie; empty where there is no such directory."""
+
+    units: str
+    cron: str
+
+
 class Platform(NamedTuple):
     """One platform. `basis` is `ran` where its values were measured, `documented` where they were read."""
 
@@ -106,6 +113,7 @@ class Platform(NamedTuple):
     certificates: CertificateFacts
     packages: PackageFacts
     commands: CommandFacts
+    schedule: ScheduleFacts
     sources: dict[str, str]
 
 
@@ -131,6 +139,7 @@ def platform(name: str) -> Platform:
         certificates=CertificateFacts(**_frozen(data["certificates"])),
         packages=PackageFacts(**_frozen(data["packages"])),
         commands=CommandFacts(**_frozen(data["commands"])),
+        schedule=ScheduleFacts(**_frozen(data["schedule"])),
         sources=data["sources"],
     )
 
