@@ -13,6 +13,7 @@ from mailcfg.manifest import SCHEMA
 from mailcfg.policy.document import Reader
 from mailcfg.problem import Finding, PolicyError, Severity
 from mailcfg.subjects import judged, of_policy, stem
+from mailcfg.trusted import SIGNATURES
 
 INFO = Severity.INFO
 
@@ -136,6 +137,8 @@ def _place_tree(made: bundles.Bundle, target: str, name: str, workshop: host.Wor
         workshop.place_tree(name, made.contents(), made.modes())
         return "built", ""
     contents = made.contents()
+    # A signature beside the manifest is its owner's; it goes with the manifest that it is of.
+    there = {path: data for path, data in there.items() if path not in SIGNATURES}
     if there == contents and host.modes_agree(target, made.modes()):
         return "unchanged", ""
     changed = sorted(path for path in {*there, *contents} if there.get(path) != contents.get(path))

@@ -905,3 +905,37 @@ def test_a_directory_stands_for_its_policies(tmp_path: Path) -> None:
     done = mailcfg("build", "sites", "--check", cwd=tmp_path, code=1)
     assert "dist/b: stale" in done.stdout
     assert "dist/a: unchanged" in done.stdout
+
+
+# --- signatures ------------------------------------------------------------------------------------------------------
+
+
+def test_a_signature_stays_with_what_it_is_of(tmp_path: Path) -> None:
+    """Signed and verified by the commands of the README; a bundle that changes loses it."""
+    policy = site(tmp_path)
+    mailcfg("build", policy, cwd=tmp_path)
+    bundle = tmp_path / "dist/site"
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "sign.key", cwd=tmp_path)
+    openssl("pkey", "-in", "sign.key", "-pubout", "-out", "sign.pub", cwd=tmp_path)
+    sign, verify = readme_commands("openssl dgst")
+    openssl(*sign.replace("quickstart", "site").split()[1:], cwd=tmp_path)
+    openssl(*verify.replace("quickstart", "site").replace("sign.pub", "../sign.pub").split()[1:], cwd=tmp_path / "dist")
+    assert (bundle / "manifest.json.sig").exists()
+    mailcfg("build", policy, "--check", cwd=tmp_path)
+    assert "unchanged" in mailcfg("build", policy, cwd=tmp_path).stdout
+    assert (bundle / "manifest.json.sig").exists()
+    policy.write_text(policy.read_text() + "\n[postfix.main]\nmessage_size_limit = 20480000\n")
+    assert "manifest.json" in mailcfg("build", policy, "--check", cwd=tmp_path, code=1).stdout
+    mailcfg("build", policy, cwd=tmp_path)
+    assert not (bundle / "manifest.json.sig").exists()
+
+
+def readme_commands(start: str) -> list[str]:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith(start)]
+
+
+def openssl(*words: str, cwd: Path) -> None:
+    lab.needs("openssl")
+    done = subprocess.run(["openssl", *words], cwd=cwd, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr

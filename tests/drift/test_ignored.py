@@ -14,7 +14,7 @@ from mailcfg.drift.difference import Difference, Report, Unknown
 from mailcfg.drift.ignored import without_ignored
 from mailcfg.manifest import configuration_of, manifest_text, read_manifest
 from mailcfg.policy import ignore as policy_ignore
-from tests.sites import compiled_text
+from tests.sites import ROOT, compiled_text
 
 MAIN = "/etc/postfix/main.cf"
 TODAY = "2026-06-01"
@@ -186,3 +186,15 @@ def test_settings_that_drift_may_be_told_of(tmp_path: Path, names: list[str]) ->
     )
     configuration = compiled_text(tmp_path, POLICY[: POLICY.index("[[")] + more + entries).configuration
     assert [each.setting for each in configuration.ignores] == names
+
+
+@pytest.mark.parametrize("table", ["[[ignore]]", "[watch]"])
+def test_the_example_of_the_readme(tmp_path: Path, table: str) -> None:
+    blocks = (ROOT / "README.md").read_text().split("```toml\n")[1:]
+    (example,) = [block.partition("```")[0] for block in blocks if block.startswith(table)]
+    configuration = compiled_text(tmp_path, (ROOT / "sites/quickstart.toml").read_text() + example).configuration
+    if table == "[watch]":
+        assert [file.target for file in configuration.files if file.template]
+    else:
+        (ignore,) = configuration.ignores
+        assert (ignore.setting, ignore.file) == ("smtpd_tls_loglevel", MAIN)
