@@ -16,6 +16,12 @@ def folder(name: str) -> str:
     )
 
 
+def template(name: str) -> str:
+    """The text of a template that goes into its place as it is."""
+    with open(os.path.join(folder("templates"), name), encoding="utf-8") as file:
+        return file.read()
+
+
 def fact_names(kind: str) -> list[str]:
     """Names of the fact files of a kind (`platforms`, `guidelines`), sorted."""
     folder = os.path.join(_PACKAGE, "facts", kind)

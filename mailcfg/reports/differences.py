@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mailcfg import __version__
 from mailcfg.drift.difference import Cause, Difference, Kind, Unknown
 from mailcfg.problem import Finding, Location, Severity
-from mailcfg.reports.findings import Context, RuleText, Suppressed
+from mailcfg.reports.findings import Context, RuleText, Suppressed, shortened
 from mailcfg.reports.hosts import SEVERITIES, Host
 
 TITLE = "mailcfg drift"
@@ -140,9 +140,13 @@ def desired_by(each: Difference) -> str:
     return f"{origin.key} ({place})" if origin.key and place else origin.key or place
 
 
-def message(each: Difference) -> str:
-    """What differs, in a sentence."""
+def message(each: Difference, limit: int = 1 << 30) -> str:
+    """What differs, in a sentence; of a value not more than so many characters."""
     what = subject(each)
+
+    def value(text: str | None) -> str:
+        return "absent" if text is None else shortened(text, limit) or '""'
+
     if each.live is None:
         said = f"{what} is missing"
         if each.desired not in (None, "present"):
@@ -163,11 +167,6 @@ def subject(each: Difference) -> str:
     if each.kind == "certificate":
         return f"certificate {each.setting}"
     return f"{each.setting} of {each.service}" if each.service and each.service != each.setting else each.setting
-
-
-def value(text: str | None) -> str:
-    """A side's value; empty ones are seen."""
-    return "absent" if text is None else text or '""'
 
 
 def unreadable(unknown: Iterable[Unknown]) -> tuple[tuple[str, str], ...]:
@@ -201,6 +200,10 @@ def context_of(host: Host) -> Context:
     )
 
 
+BRIEF = 60
+"""Characters of a value in an overview."""
+
+
 class Gravest(NamedTuple):
     """The worst that is so of a host, in a sentence."""
 
@@ -215,7 +218,7 @@ def gravest(host: Host) -> Gravest | None:
     document = host.document
     found = [Gravest(each.severity, f"{each.where}: {each.now}") for each in document.consequences]
     for each in document.differences:
-        found.append(Gravest(each.severity, each.effects[0] if each.effects else message(each)))
+        found.append(Gravest(each.severity, each.effects[0] if each.effects else message(each, BRIEF)))
     if document.unknown and not found:
         first = document.unknown[0]
         return Gravest("error", f"{first.file}: {first.reason}")

@@ -4,80 +4,11 @@ from __future__ import annotations
 
 import json
 from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mailcfg import dates
-from mailcfg.drift.difference import SCHEMA, Difference, Expiry, Ignored, Status, Unknown
-
-
-class Because(NamedTuple):
-    """Stands in for what the document will have."""
-
-    setting: str
-    value: str
-    file: str | None
-    line: int | None
-    words: str = ""
-
-
-class Consequence(NamedTuple):
-    """Stands in for what the document will have."""
-
-    where: str
-    service: str
-    aspect: str
-    was: str
-    now: str
-    weaker: bool
-    severity: Literal["error", "warning", "info"]
-    reasons: tuple[Because, ...] = ()
-
-
-class Meets(NamedTuple):
-    """Stands in for what the document will have."""
-
-    service: str
-    port: int | None
-    address: str
-    works: bool
-    tls: Literal["none", "offered", "required", "implicit", "broken"]
-    protocols: tuple[str, ...]
-    auth_before_tls: tuple[str, ...]
-    auth_after_tls: tuple[str, ...]
-    legacy_auth_line: bool
-    cleartext_mail: bool
-
-
-class Listener(NamedTuple):
-    """Stands in for what the document will have."""
-
-    service: str
-    port: int | None
-    address: str
-    works: bool
-    tls: Literal["none", "offered", "required", "implicit", "broken"]
-    protocols: tuple[str, ...]
-    auth_before_tls: tuple[str, ...]
-    auth_after_tls: tuple[str, ...]
-    legacy_auth_line: bool
-    cleartext_mail: bool
-    desired: Meets | None
-
-
-class Document(NamedTuple):
-    """Stands in for what the document will have."""
-
-    schema: str
-    site: str
-    status: Status
-    differences: tuple[Difference, ...]
-    unknown: tuple[Unknown, ...]
-    certificates: tuple[Expiry, ...]
-    consequences: tuple[Consequence, ...] = ()
-    ignored: tuple[Ignored, ...] = ()
-    endpoints: tuple[Listener, ...] = ()
-    checked: int = 0
-
+from mailcfg.drift.difference import SCHEMA
+from mailcfg.reports.drift.json import Document
 
 FAMILY = SCHEMA.rpartition("/")[0] + "/"
 
@@ -141,8 +72,7 @@ def _read(kind: Any, data: Any, where: str) -> Any:
     if type(data) is not dict:
         raise ValueError(f"{where} is no object")
     fields = get_type_hints(kind)
-    needed = fields.keys() - getattr(kind, "_field_defaults", {}).keys()
-    for word, names in (("lacks", needed - data.keys()), ("has an unknown", data.keys() - fields.keys())):
+    for word, names in (("lacks", fields.keys() - data.keys()), ("has an unknown", data.keys() - fields.keys())):
         if names:
             raise ValueError(f"{where or 'it'} {word} {', '.join(sorted(map(repr, names)))}")
     return kind(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mailcfg.configuration import Origin
 from mailcfg.drift.difference import SCHEMA, Cause, Difference, Expiry, Ignored, Status, Unknown
-from mailcfg.reports.documents import Because, Consequence, Document, Listener, Meets
+from mailcfg.reports.drift.json import Because, Consequence, Document, Listener, Meets
 from mailcfg.reports.hosts import Host
 from tests.reports.test_findings import HOSTILE, texts
 

@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
 
 
 def test_the_formats_are_the_files() -> None:
-    assert FORMATS == ["diff", "github", "json", "junit", "markdown", "prometheus", "sarif", "text"]
+    assert FORMATS == ["diff", "github", "html", "json", "junit", "markdown", "prometheus", "sarif", "text"]
 
 
 @pytest.mark.parametrize("state", ["in-sync", "drift", "unknown"])

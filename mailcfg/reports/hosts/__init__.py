@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 
 from mailcfg.drift.compare import Comparison
 from mailcfg.drift.difference import Difference, Expiry, Status
-from mailcfg.reports.documents import Document, read_document
+from mailcfg.reports.documents import read_document
 from mailcfg.reports.drift import json
+from mailcfg.reports.drift.json import Document
 
 SEVERITIES: tuple[Literal["error", "warning", "info"], ...] = ("error", "warning", "info")
 """The gravest first."""
