@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mailcfg.live import Door
-from mailcfg.machine import File
+from mailcfg.machine import File, Unreadable
 
 
 class Overlay:
@@ -32,3 +32,29 @@ class Overlay:
             uid, gid = self.owners
             new = File(new, there.mode, there.uid, there.gid) if there else File(new, 0o644, uid, gid)
         return new
+
+
+class Snapshot:
+    """A door through which each thing is looked at once: whoever comes again sees what was there the first time."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._found: dict[tuple[str, bool], File | Unreadable | None] = {}
+
+    @property
+    def owners(self) -> tuple[int, int]:
+        """The user and group that stand for root's."""
+        return self._door.owners
+
+    def look(self, path: str, *, content: bool = True) -> File | None:
+        """The file at a path. Raises Unreadable."""
+        key = path, content
+        if key not in self._found:
+            try:
+                self._found[key] = self._door.look(path, content=content)
+            except Unreadable as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, Unreadable):
+            raise found
+        return found

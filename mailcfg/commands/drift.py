@@ -56,7 +56,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     except Unreadable as error:
         raise Failure(str(error)) from None
     door = live if target.found_there(arguments.target) else files
-    comparison = _compare(arguments, path, door, live, time.time())
+    now = time.time()
+    comparison = _compare(arguments, path, door, live, now)
+    if comparison.wanted is not None and (comparison.report.differences or _wants_behaviour(arguments)):
+        # Imported here, and by a door of its own: a host in sync does not pay for it, and remembers nothing of it.
+        from mailcfg.drift.consequences import with_consequences
+
+        comparison = with_consequences(comparison, Machine(arguments.root), now)
     report = comparison.report
     for each in report.unknown if comparison.wanted else ():
         place = f"{each.file}:{each.line}" if each.line else each.file
@@ -91,6 +97,13 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
     else:
         return compare(moved(wanted, arguments.config_dir) if arguments.config_dir else wanted, live, now, facts)
     return nothing_known(target.stem(path), unknown, now)
+
+
+def _wants_behaviour(arguments: argparse.Namespace) -> bool:
+    """Whether the format tells what clients meet also of a host that is in sync."""
+    from importlib import import_module
+
+    return getattr(import_module(f"mailcfg.reports.drift.{arguments.format}"), "NEEDS_BEHAVIOUR", False)
 
 
 def _write(arguments: argparse.Namespace, comparison: Comparison) -> None:

@@ -91,7 +91,8 @@ def test_edit(machine: Machine) -> None:
     row = only(machine)
     is_row(row, "changed", MAIN, "smtpd_tls_auth_only", line, "no")
     assert row["desired"] == "yes"
-    assert row["severity"] == "error"
+    # Port 25 takes no password, and the others ask for TLS anyway: until somebody changes that, nobody meets it.
+    assert (row["severity"], row["harmless"], row["effects"]) == ("info", True, [])
     assert (row["origin"]["file"], row["origin"]["line"], row["origin"]["key"]) == ("quickstart.toml", 17, "mx.auth")
 
 
@@ -99,7 +100,8 @@ def test_delete(machine: Machine) -> None:
     machine.replace(MAIN, "smtpd_tls_mandatory_protocols = >=TLSv1.2\n", "")
     row = only(machine)
     is_row(row, "missing", MAIN, "smtpd_tls_mandatory_protocols", None, None)
-    assert row["severity"] == "error"
+    # The default lets TLS 1.0 in, but no cipher of the list has anything older than 1.2.
+    assert (row["severity"], row["harmless"]) == ("info", True)
 
 
 def test_delete_what_is_the_default_anyway(machine: Machine) -> None:
@@ -114,7 +116,7 @@ def test_duplicate(machine: Machine) -> None:
     line = machine.append(MAIN, "smtpd_tls_auth_only = no\n")
     row = only(machine)
     is_row(row, "duplicate", MAIN, "smtpd_tls_auth_only", line, "no")
-    assert row["severity"] == "error"
+    assert (row["severity"], row["harmless"]) == ("info", True)
     assert row["explanation"][0] == f"line {line} wins over line {first}"
 
 

@@ -17,6 +17,14 @@ COLORS = {"error": "31", "warning": "33", "info": "36"}
 
 NOTHING = "-"
 
+HARMLESS = "harmless: no client meets a difference"
+
+CAUSES = {
+    "edited-by-hand": "edited by hand",
+    "policy-ahead": "policy ahead, not applied",
+    "both": "both edited by hand and policy ahead",
+}
+
 
 def render(comparison: Comparison, color: bool) -> str:
     """The report as text; empty when all is in sync."""
@@ -29,7 +37,19 @@ def render(comparison: Comparison, color: bool) -> str:
         for each in group:
             lines += _row(each, color)
         lines.append("")
+    lines += _consequences(report, color)
     return "\n".join([*lines, summary(report), *_ignored(report)]) + "\n"
+
+
+def _consequences(report: Report, color: bool) -> list[str]:
+    """What the differences do together, and no row tells."""
+    told = {effect for each in report.differences for effect in each.effects}
+    left = [each for each in report.consequences if each.sentence not in told]
+    if not left:
+        return []
+    lines = [_painted("all of it together", "1", color)]
+    lines += [f"  {_painted(each.severity, COLORS[each.severity], color)}: {clean(each.sentence)}" for each in left]
+    return [*lines, ""]
 
 
 def _painted(text: str, code: str, color: bool) -> str:
@@ -37,16 +57,18 @@ def _painted(text: str, code: str, color: bool) -> str:
 
 
 def _row(each: Difference, color: bool) -> list[str]:
+    cause = f", {CAUSES[each.cause]}" if each.cause else ""
     service = f" ({clean(each.service)})" if each.service and each.service != each.setting else ""
     kind = _painted(each.kind, COLORS[each.severity], color)
     gap = " " * (12 - len(each.kind))
-    lines = [f"  {kind}{gap}{clean(each.setting)}{service}".rstrip()]
+    lines = [f"  {kind}{gap}{clean(each.setting)}{service}{cause}".rstrip()]
     origin = each.origin
     desired = _place(f"{origin.file}:{origin.line}" if origin and origin.file else "", origin.key if origin else "")
     live = _place(f"line {each.line}" if each.line else "", "")
     lines += _side_by_side(f"desired{desired}", f"live{live}")
     lines += _side_by_side(_value(each.desired), _value(each.live))
-    lines += [f"      = {clean(words)}" for words in (*each.explanation, *each.effects)]
+    words = [*each.explanation, *each.effects, *([HARMLESS] if each.harmless else [])]
+    lines += [f"      = {clean(text)}" for text in words]
     return lines
 
 
