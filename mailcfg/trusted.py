@@ -89,11 +89,7 @@ def same_contents(checked: Trusted, files: dict[str, bytes]) -> None:
     for each in checked.manifest.files:
         if digest(files[each.path]) != each.sha256:
             raise Distrusted(f"{each.path} is not what was built: its digest differs from the manifest's")
-    try:
-        fragments = _fragments(checked.configuration)
-    except master_cf.Unwritable as error:
-        raise Distrusted(f"{MANIFEST} has a service that master.cf cannot hold: {error}") from None
-    for path, lines in fragments.items():
+    for path, lines in _fragments(checked.configuration).items():
         if _settings(files[path]) != lines:
             raise Distrusted(f"{path} does not say what the manifest's configuration says: {_AGAIN}")
 
@@ -110,12 +106,17 @@ def _sound(configuration: Configuration) -> None:
     _host_path("config_directory", configuration.config_directory)
     for setting in configuration.parameters:
         _setting("parameters", setting)
+    version = Version.parse(configuration.postfix)
     for service in configuration.services:
-        _service(service)
+        _service(service, version)
     for sasl in configuration.sasl:
         _host_path("sasl", sasl.path)
         for setting in sasl.settings:
             _setting("sasl", setting)
+            try:
+                smtpd_conf.parse(b"").set(setting.name, setting.value)
+            except smtpd_conf.Unwritable as error:
+                raise Distrusted(f"{MANIFEST}, sasl: {setting.name} cannot be written: {error}") from None
     for certificate in configuration.certificates:
         if not _IDENTIFIER.fullmatch(certificate.name):
             raise Distrusted(f"{MANIFEST} has a certificate of the name {shown(certificate.name)}")
@@ -156,9 +157,11 @@ def _host_path(where: str, path: str) -> None:
 def _setting(where: str, setting: Setting) -> None:
     if not _NAME.fullmatch(setting.name):
         raise Distrusted(f"{MANIFEST}, {where}: {shown(setting.name)} is no name of a setting")
+    if setting.value != setting.value.strip():
+        raise Distrusted(f"{MANIFEST}, {where}: the value of {setting.name} begins or ends with a blank")
 
 
-def _service(service: Service) -> None:
+def _service(service: Service, postfix: Version) -> None:
     for column in (service.name, service.type, service.command):
         if not _COLUMN.fullmatch(column):
             raise Distrusted(f"{MANIFEST}, services: {shown(column)} cannot stand in master.cf")
@@ -167,6 +170,10 @@ def _service(service: Service) -> None:
             raise Distrusted(f"{MANIFEST}, services: {shown(column)} is no column of master.cf")
     for setting in service.overrides:
         _setting(service.id, setting)
+    try:
+        master_cf.parse(b"", postfix).set(master_cf.lines(service, postfix), service.id)
+    except master_cf.Unwritable as error:
+        raise Distrusted(f"{MANIFEST}, services: master.cf cannot hold {service.id}: {error}") from None
 
 
 def _places(manifest: Manifest, configuration: Configuration) -> tuple[Place, ...]:
