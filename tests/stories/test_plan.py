@@ -178,6 +178,15 @@ def test_an_acceptance_mends_nothing(repo: Repo, capsys: pytest.CaptureFixture[s
     assert [(each["change"], each["rule"]) for each in host["findings"]] == [("accepted", "submission-without-tls")]
 
 
+def test_the_readme_shows_what_is_told(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    repo.put("sites/quickstart.toml", (ROOT / "sites/quickstart.toml").read_bytes())
+    repo.put("sites/rhel-9.toml", (ROOT / "sites/rhel-9.toml").read_bytes())
+    repo.commit()
+    repo.edit("sites/quickstart.toml", "[submission] ", '[submission]\ntls = "offered" ')
+    told = Told(capsys, "sites", "--base", "main", "--format", "text")
+    assert told.out == (ROOT / "tests/stories/plan.txt").read_text()
+
+
 # --- which hosts -----------------------------------------------------------------------------------------------------
 
 
