@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailcfg.machine import LIMIT, Machine, Unreadable, digest
+from mailcfg.machine import LIMIT, MOST_ENTRIES, Machine, Unreadable, digest
 
 
 def reason(machine: Machine, path: str, *, content: bool = True) -> str:
@@ -154,3 +154,49 @@ def test_who_stands_for_root(tmp_path: Path) -> None:
 
 def test_the_digest_is_sha256() -> None:
     assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+# --- directories -----------------------------------------------------------------------------------------------------
+
+
+def test_what_lies_in_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "etc" / "d").mkdir(parents=True)
+    (tmp_path / "etc" / "f").write_text("x")
+    (tmp_path / "etc" / "l").symlink_to("f")
+    os.mkfifo(tmp_path / "etc" / "p")
+    machine = Machine(str(tmp_path))
+    found = {"d": "a directory", "f": "a file", "l": "a link", "p": "a FIFO"}
+    assert machine.entries("/etc") == found
+    (seen,) = machine.seen.items()
+    assert seen[0] == "/etc//"
+    (tmp_path / "etc" / "f").write_text("other bytes")
+    assert machine.entries("/etc") == found
+    assert machine.seen["/etc//"] == seen[1], "names and kinds alone"
+    (tmp_path / "etc" / "f").unlink()
+    (tmp_path / "etc" / "f").symlink_to("p")
+    machine.entries("/etc")
+    assert machine.seen["/etc//"] != seen[1]
+
+
+def test_a_directory_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "root" / "f").write_text("x")
+    (tmp_path / "root" / "l").symlink_to("../outside")
+    machine = Machine(str(tmp_path / "root"))
+    for path, words in (
+        ("/none", "no such directory"), ("/f", "Not a directory"), ("/l", "out of the root"), ("/\0", "NUL"),
+    ):  # fmt: skip
+        with pytest.raises(Unreadable, match=words):
+            machine.entries(path)
+    assert machine.seen == {}
+
+
+def test_a_directory_without_end(tmp_path: Path) -> None:
+    for number in range(MOST_ENTRIES):
+        (tmp_path / str(number)).touch()
+    machine = Machine(str(tmp_path))
+    assert len(machine.entries("/")) == MOST_ENTRIES
+    (tmp_path / "more").touch()
+    with pytest.raises(Unreadable, match="more than 4096 names"):
+        machine.entries("/")

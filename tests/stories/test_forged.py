@@ -19,7 +19,7 @@ from mailcfg.manifest import ManifestError, configuration_of, read_manifest
 from mailcfg.trusted import _fragments
 from tests.stories.machine import Machine
 
-ROUNDS = 250
+ROUNDS = 150
 
 TEXTS = ("", " ", "x", "/", "..", "${x", "a b", "é", "9" * 30, "-1", "{", "#", "yes", "smtp/inet", "2.3")
 NUMBERS = (-1, 0, 10**30)
