@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mailcfg import __version__
 from mailcfg.drift.difference import Cause, Difference, Kind, Unknown
 from mailcfg.problem import Finding, Location, Severity
+from mailcfg.reports.drift.json import Because, Consequence
 from mailcfg.reports.findings import Context, RuleText, Suppressed, shortened
 from mailcfg.reports.hosts import SEVERITIES, Host
 
@@ -93,7 +94,7 @@ def findings_of(host: Host) -> list[Finding]:
         sentence = f"{change.where}: {change.now}"
         if sentence in told:
             continue
-        place = next((each for each in change.reasons if each.file), None)
+        place = next((each for each in deciding(change, host)[0] if each.file), None)
         found.append(
             Finding(
                 CONSEQUENCE,
@@ -105,6 +106,15 @@ def findings_of(host: Host) -> list[Finding]:
             )
         )
     return found
+
+
+def deciding(change: Consequence, host: Host) -> tuple[list[Because], list[Because]]:
+    """The settings that decide what clients meet: those that differ from the policy, or all where none is known to; and
+    those that only take part.
+    """
+    differing = {(each.file, each.setting) for each in host.document.differences}
+    moved = [each for each in change.reasons if (each.file, each.setting) in differing] or list(change.reasons)
+    return moved, [each for each in change.reasons if each not in moved]
 
 
 def finding_of(each: Difference) -> Finding:
@@ -212,14 +222,14 @@ class Gravest(NamedTuple):
 
 
 def gravest(host: Host) -> Gravest | None:
-    """What to look at first: of what is equally grave, what clients meet comes before what merely differs. None where
-    all is in sync; a file that could not be read is told where nothing else is known.
+    """What to look at first: of what is equally grave, what clients meet comes before what merely differs, and that
+    before a file that could not be read. None where all is in sync.
     """
     document = host.document
     found = [Gravest(each.severity, f"{each.where}: {each.now}") for each in document.consequences]
     for each in document.differences:
         found.append(Gravest(each.severity, each.effects[0] if each.effects else message(each, BRIEF)))
-    if document.unknown and not found:
+    if document.unknown:
         first = document.unknown[0]
-        return Gravest("error", f"{first.file}: {first.reason}")
+        found.append(Gravest("error", f"{first.file}: {first.reason}"))
     return min(found, key=lambda each: SEVERITIES.index(each.severity), default=None)

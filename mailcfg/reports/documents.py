@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -71,7 +72,7 @@ def _read(kind: Any, data: Any, where: str) -> Any:
         return tuple([_read(arguments[0], each, f"{where}[{index}]") for index, each in enumerate(data)])
     if type(data) is not dict:
         raise ValueError(f"{where} is no object")
-    fields = get_type_hints(kind)
+    fields = _fields(kind)
     for word, names in (("lacks", fields.keys() - data.keys()), ("has an unknown", data.keys() - fields.keys())):
         if names:
             raise ValueError(f"{where or 'it'} {word} {', '.join(sorted(map(repr, names)))}")
@@ -82,3 +83,8 @@ def _read(kind: Any, data: Any, where: str) -> Any:
             if name in data
         }
     )
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

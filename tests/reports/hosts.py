@@ -44,7 +44,11 @@ ENDPOINT = Meets(
 CONSEQUENCE = Consequence(
     "port 25", "smtp/inet", "auth_before_tls",
     "AUTH is not offered before TLS", "AUTH PLAIN LOGIN is offered in cleartext",
-    weaker=True, severity="error", reasons=(Because("smtpd_tls_auth_only", "no", "/etc/postfix/main.cf", 71),),
+    weaker=True, severity="error", reasons=(
+        Because("smtpd_sasl_type", "cyrus", "/etc/postfix/main.cf", 31),
+        Because("smtpd_tls_auth_only", "no", "/etc/postfix/main.cf", 71),
+        Because("smtpd_sasl_mechanism_filter", "!external, static:rest", None, None),
+    ),
 )  # fmt: skip
 
 IN_SYNC = Document(

@@ -176,7 +176,8 @@ def test_what_a_host_shows(page: Page, folder: Path) -> None:
         "/etc/aliases:3: no table",
         "✕ error port 25: AUTH PLAIN LOGIN is offered in cleartext",
         "with the policy: AUTH is not offered before TLS",
-        "because of smtpd_tls_auth_only = no (/etc/postfix/main.cf:71)",
+        "because of smtpd_tls_auth_only = no (/etc/postfix/main.cf:71) and 2 settings as the policy has them",
+        "smtpd_sasl_type = cyrus (/etc/postfix/main.cf:31), smtpd_sasl_mechanism_filter = !external, static:rest",
         "≠ PLAIN, LOGIN policy: none",
         "Desired mx.auth (quickstart.toml:17) yes Live line 71 no",
         "Edited by hand since the policy was applied",
@@ -197,7 +198,7 @@ def test_what_many_hosts_show(page: Page, folder: Path) -> None:
     ]  # fmt: skip
     by_name = {row[0].strip(): " ".join(" ".join(row[1:]).split()) for row in rows}
     worst = "✕ error port 25: AUTH PLAIN LOGIN is offered in cleartext"
-    assert by_name["quickstart"] == f"≠ drifting {worst} 4 2027-01-29 62 days left 2026-11-28 15:07 UTC"
+    assert by_name["quickstart"] == f"≠ drifting {worst} 3 1 harmless, 1 ignored 2027-01-29 62 days left 2026-11-28 15:07 UTC"
     assert by_name["stale"].endswith("2026-11-19 15:07 UTC 9 days behind")
     assert by_name["none"] == "✓ in sync nothing 0 not known 2026-11-28 15:07 UTC"
     assert "3 days ago" in by_name["ended"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from mailcfg.drift.difference import Difference, Ignored
-from mailcfg.reports.differences import CAUSES, desired_by
+from mailcfg.reports.differences import CAUSES, deciding, desired_by
 from mailcfg.reports.drift.json import Because, Consequence, Listener, Meets
 from mailcfg.reports.hosts import Host
 from mailcfg.reports.page.markup import Child, Markup, join, tag
@@ -38,7 +38,7 @@ def sections(host: Host, level: int) -> Iterator[Markup]:
         ]
         yield _part(level, "Could not be read", sentences(rows, "unread"), class_="unknown")
     if document.consequences:
-        changes = [_consequence(each) for each in document.consequences]
+        changes = [_consequence(each, host) for each in document.consequences]
         yield _part(level, "What clients meet", sentences(changes, "consequences"))
     if document.endpoints:
         yield _part(level, "Listeners", _listeners(document.endpoints))
@@ -61,12 +61,19 @@ def _part(level: int, heading: str, *children: Child, class_: str | None = None)
     return tag("section", tag(f"h{level}", heading), children, class_=class_)
 
 
-def _consequence(each: Consequence) -> Markup:
-    reasons = [_reason(reason) for reason in each.reasons]
+def _consequence(each: Consequence, host: Host) -> Markup:
+    """A consequence with the settings that decide it: those that differ, and folded away those that only take part."""
+    moved, others = deciding(each, host)
     return join(
         tag("p", severity(each.severity), " ", tag("strong", each.where), ": ", each.now, class_="sentence"),
         tag("p", "with the policy: ", each.was, class_="quiet"),
-        tag("p", "because of ", _listed(reasons), class_="quiet") if reasons else None,
+        tag("p", "because of ", _listed(list(map(_reason, moved))), class_="quiet") if moved else None,
+        fold(
+            tag("span", f"and {plural(len(others), 'setting')} as the policy has them", class_="quiet"),
+            tag("p", _listed(list(map(_reason, others))), class_="quiet"),
+        )
+        if others
+        else None,
     )
 
 
@@ -82,7 +89,7 @@ def _listed(items: Sequence[Markup]) -> list[Child]:
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
-COLUMNS = ("Listener", "TLS", "Versions", "AUTH before TLS", "AUTH inside TLS", "Besides")
+COLUMNS = ("Listener", "TLS", "Versions", "AUTH before TLS", "AUTH inside TLS", "Mail without TLS")
 
 
 def _listeners(listeners: Sequence[Listener]) -> Markup:
@@ -107,18 +114,16 @@ def _row(each: Listener) -> Row:
 def _told(each: Listener | Meets) -> list[str]:
     """What one side does, column by column."""
     return [
-        each.tls if each.works else "dead: no session gets past the banner",
-        *(", ".join(names) or "none" for names in (each.protocols, each.auth_before_tls, each.auth_after_tls)),
-        _besides(each),
+        each.tls if each.works else "dead",
+        ", ".join(each.protocols) or "none",
+        *(_mechanisms(names, each.legacy_auth_line) for names in (each.auth_before_tls, each.auth_after_tls)),
+        "taken" if each.cleartext_mail else "refused",
     ]
 
 
-def _besides(each: Listener | Meets) -> str:
-    told = {
-        "legacy_auth_line": "a second AUTH line for old clients",
-        "cleartext_mail": "takes mail without TLS",
-    }
-    return ", ".join(words for name, words in told.items() if getattr(each, name)) or "nothing"
+def _mechanisms(names: Sequence[str], legacy: bool) -> str:
+    """Mechanisms, and whether they are told a second time, to clients that know the line of old."""
+    return (", ".join(names) + (", also as AUTH=" if legacy else "")) if names else "none"
 
 
 def _cell(here: str, there: str | None) -> Cell:

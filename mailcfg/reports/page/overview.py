@@ -96,7 +96,12 @@ def _row(number: int, host: Host, anchor: str, today: int) -> Row:
     worst = gravest(host)
     first: End | None = next(iter(ends([host], today)), None)
     _, grade, _ = rank(host)
-    count = str(len(document.differences))
+    count = str(len(host.grave))
+    besides = ", ".join(
+        f"{some} {word}"
+        for some, word in ((len(host.harmless), "harmless"), (len(document.ignored), "ignored"))
+        if some
+    )
     age = (today - document.checked) // dates.DAY
     return row(
         cell(tag("a", code(shortened(host.name, NAME)), href=f"#{anchor}"), data_key=host.name),
@@ -106,7 +111,7 @@ def _row(number: int, host: Host, anchor: str, today: int) -> Row:
             data_key=f"{grade * 100_000 + number}",
             class_="gravest",
         ),
-        cell(count, data_key=count, class_="count"),
+        cell(count, tag("span", besides, class_="left") if besides else None, data_key=count, class_="count"),
         cell(
             join(moment(dates.date(first.moment)), tag("span", left(first.days), class_=f"left {first.grade}"))
             if first

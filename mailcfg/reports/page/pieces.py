@@ -131,7 +131,7 @@ def moment(text: str) -> Markup:
     return tag("time", text, datetime=text.replace(" UTC", "Z").replace(" ", "T"))
 
 
-NAME, SENTENCE = 80, 240
+NAME, SENTENCE = 80, 180
 """Characters of a name and of a sentence where there is little room; elsewhere on the page is all of it."""
 
 

@@ -22,6 +22,9 @@ BEFORE, AFTER = 35, 400
 ROW, HEAD = 38, 46
 """Heights in pixels: of a certificate, and of the months above them."""
 
+LEAST = 0.5
+"""Per cent of the width that a bar has at least, to be seen."""
+
 TICKS = 12
 """Months that are named at most."""
 
@@ -128,7 +131,7 @@ def _picture(found: Sequence[End], today: int, several: bool) -> Markup:
 
 def _bar(each: End, top: int, today: int, across: Callable[[int], str], several: bool) -> Markup:
     start, end = sorted((across(today), across(each.moment)), key=lambda at: float(at[:-1]))
-    width = f"{float(end[:-1]) - float(start[:-1]):.2f}%"
+    width = f"{max(LEAST, float(end[:-1]) - float(start[:-1])):.2f}%"
     name = f"{each.host}: {each.name}" if several else each.name
     beyond = " →" if each.days > AFTER else ""
     said = f"{dates.date(each.moment)}, {left(each.days)}{beyond}"
@@ -137,7 +140,7 @@ def _bar(each: End, top: int, today: int, across: Callable[[int], str], several:
         tag("title", f"{name}: {said}"),
         tag("rect", x="0", y=top + 20, width="100%", height=8, class_="track"),
         tag("rect", x=start, y=top + 20, width=width, height=8, class_=f"bar {each.grade}"),
-        tag("line", x1=across(today), x2=across(today), y1=top + 16, y2=top + 32, class_="today"),
+        tag("line", x1=across(today), x2=across(today), y1=top + 18, y2=top + 30, class_="today"),
         tag("text", shortened(name, NAME), x="0", y=top + 14, class_="name"),
         tag("text", said, x="100%", y=top + 14, class_=f"end {each.grade}"),
     )
