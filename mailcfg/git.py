@@ -134,6 +134,14 @@ def commit(top: str, revision: str) -> str:
     raise GitError(f"{top} has no commit {revision}: {advice}")
 
 
+def files(top: str, commit: str) -> list[str]:
+    """Every file of a commit, by its path from the top. Raises GitError."""
+    found, wrong = _asked(top, "ls-tree", "-r", "-z", "--full-tree", "--name-only", commit)
+    if wrong:
+        raise GitError(wrong)
+    return found.split("\0")[:-1]
+
+
 class Entry(NamedTuple):
     """What a tree of git holds under a name. `mode` is git's, such as `100644`."""
 

@@ -37,7 +37,9 @@ class _Past:
     """The policies of one commit."""
 
     def __init__(self, revision: git.Revision, places: git.Repositories, name: str) -> None:
+        self.top = revision.top
         self.commit = revision.commit
+        self.gone: dict[str, Document] | None = None
         self._revision = revision
         self._places = places
         self._name = name
@@ -116,12 +118,12 @@ class _Planner:
         for path in paths:
             past = self._past(path)
             then[path] = past if isinstance(past, Trouble) else past.document(path)
-        before = self._renamed(then)
-        taken = set(before.values())
+        renamed = self._renamed(then)
+        taken = {os.path.abspath(name) for name, _ in renamed.values()}
         hosts = tuple(
-            self._host(path, before.get(path, path), then[before.get(path, path)])
+            self._host(path, *renamed.get(path, (path, then[path])))
             for path in paths
-            if path not in taken
+            if os.path.abspath(path) not in taken
         )
         commits = {each.commit for each in self._pasts.values()}
         commit = commits.pop() if len(commits) == 1 else ""
@@ -158,25 +160,44 @@ class _Planner:
             raise Failure(f"{target}: there is no policy, neither now nor at {self._base}: name a site.toml")
         return sorted(found)
 
-    def _renamed(self, then: dict[str, Then]) -> dict[str, str]:
-        """The earlier names of policies that have a new one: a host is known by its name, if only one has it."""
-        gone: dict[object, list[str]] = {}
+    def _renamed(self, then: dict[str, Then]) -> dict[str, tuple[str, Document]]:
+        """Policies that are new under their name, and what they were called: the policy that is gone, was of a host of
+        the same name and is the most like it. Wherever it lay: a change that moves a host must not hide what else it does.
+        """
+        found: dict[str, tuple[str, Document]] = {}
+        taken: set[str] = set()
         for path, document in then.items():
-            if isinstance(document, Document) and not host.exists(path):
-                gone.setdefault(document.values.get("hostname"), []).append(path)
-        fresh: dict[object, list[str]] = {}
-        for path, document in then.items() if gone else ():
-            if document is None and host.exists(path):
-                try:
-                    values = self._reader.document(path).values
-                except PolicyError:
-                    continue
-                fresh.setdefault(values.get("hostname"), []).append(path)
-        return {
-            paths[0]: gone[name][0]
-            for name, paths in fresh.items()
-            if name is not None and len(paths) == len(gone.get(name, ())) == 1
-        }
+            if document is not None or not host.exists(path):
+                continue
+            try:
+                now = self._reader.document(path)
+            except PolicyError:
+                continue  # What is wrong with it is told when its turn comes.
+            past = self._past(path)
+            gone = self._gone(past) if isinstance(past, _Past) else {}
+            named = {
+                name: each
+                for name, each in gone.items()
+                if name not in taken and each.values.get("hostname") == now.values.get("hostname")
+            }
+            if named:
+                likeness = {name: _likeness(each, now) for name, each in named.items()}
+                name = max(likeness, key=likeness.__getitem__)
+                found[path] = name, named[name]
+                taken.add(name)
+        return found
+
+    def _gone(self, past: _Past) -> dict[str, Document]:
+        """The policies of a commit that are not here any more, by their paths as they are seen from here."""
+        if past.gone is None:
+            past.gone = {}
+            for path in git.files(past.top, past.commit):
+                place = os.path.relpath(os.path.join(past.top, path))
+                if path.endswith(".toml") and not is_base(os.path.basename(path)) and not host.exists(place):
+                    document = past.document(place)
+                    if isinstance(document, Document) and "hostname" in document.values:
+                        past.gone[place] = document
+        return past.gone
 
     def _host(self, path: str, earlier: str, then: Then) -> HostPlan:
         """What changes for one host. `earlier` is what its policy was called."""
@@ -216,6 +237,14 @@ class _Planner:
         raised = in_order([*looked.found, *findings(looked.subject, looked.locate)])
         counted = without_accepted(raised, looked.accepted, self._today)
         return Side(looked.subject, tuple(raised), tuple(counted))
+
+
+def _likeness(one: Document, other: Document) -> float:
+    """How much of two policies is the same text, from 0 to 1."""
+    from difflib import SequenceMatcher
+
+    was, now = (each.sources[0].text.splitlines() for each in (one, other))
+    return SequenceMatcher(None, was, now, autojunk=False).ratio()
 
 
 def _same(one: Document, other: Document) -> bool:

@@ -227,6 +227,20 @@ def test_a_new_name_hides_nothing(repo: Repo, capsys: pytest.CaptureFixture[str]
     (host,) = told.hosts.values()
     assert (host["site"], host["renamed_from"], host["status"]) == ("relay.toml", "mx.toml", "changed")
     assert "was mx; 1 service, 1 finding new; weaker: port 587" in host["summary"]
+    # Nor does another directory, of which only the new one is named, among others of the same name that go.
+    repo.git("reset", "-q", "--hard")
+    repo.put("old/mx.toml", SITE.format("mx").replace("[mx]", "[submissions]"))
+    repo.commit()
+    repo.git("mv", "old/mx.toml", "new.toml")
+    repo.edit("new.toml", "[submission]", '[submission]\ntls = "offered"')
+    repo.git("rm", "-q", "mx.toml")
+    host = planned(capsys, "new.toml", "--base", "HEAD")["new.toml"]
+    assert (host["renamed_from"], host["weaker"]) == ("old/mx.toml", True)
+    hosts = planned(capsys, ".", "old", "--base", "HEAD", "--fail-on", "weaker", code=1)
+    assert {name: each["status"] for name, each in hosts.items()} == {"new.toml": "changed", "mx.toml": "removed"}
+    # What it was must be known to be compared: a host of another name is another host.
+    repo.edit("new.toml", "mx.example", "other.example")
+    assert planned(capsys, "new.toml", "--base", "HEAD")["new.toml"]["status"] == "new"
 
 
 def test_a_base_that_all_extend(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
