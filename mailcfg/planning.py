@@ -162,7 +162,8 @@ class _Planner:
 
     def _renamed(self, then: dict[str, Then]) -> dict[str, tuple[str, Document]]:
         """Policies that are new under their name, and what they were called: the policy that is gone, was of a host of
-        the same name and is the most like it. Wherever it lay: a change that moves a host must not hide what else it does.
+        the same name and is the most like it. Wherever it lay: a change that moves a host must not hide what else it
+        does.
         """
         found: dict[str, tuple[str, Document]] = {}
         taken: set[str] = set()

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "sites", nargs="+", metavar="SITE", help="policies, or directories of them: then also those that are gone"
     )
     parser.add_argument(
-        "--base", required=True, metavar="REV", help="the revision of git to compare with: main, HEAD~1, v1.2, …"
+        "--base", metavar="REV", help="the revision of git to compare with, always needed: main, HEAD^1, v1.2, …"
     )
     parser.add_argument(
         "--fail-on",
@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from mailcfg.reports import text
     from mailcfg.reports.text import clean
 
+    if arguments.base is None:
+        raise Failure("--base says what to compare with, and is needed: main, HEAD^1, or another revision of git")
     if not arguments.base:
         raise Failure("--base is empty: is a variable of the pipeline not set here?")
     # Start-up is over: what it has made stays, and memory is kept flat over many sites.

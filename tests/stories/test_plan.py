@@ -364,10 +364,12 @@ def test_a_wrong_command_line_says_what_to_do(
 
 
 def test_without_a_base_or_with_no_room(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["mx.toml"], ["mx.toml", "--base", "HEAD", "--max-length", "10"]):
-        with pytest.raises(SystemExit) as error:
-            main(["plan", *words])
-        assert error.value.code == 2
+    told = Told(capsys, "mx.toml")
+    assert (told.code, told.out) == (2, "")
+    assert "--base says what to compare with, and is needed: main, HEAD^1" in told.err
+    with pytest.raises(SystemExit) as error:
+        main(["plan", "mx.toml", "--base", "HEAD", "--max-length", "10"])
+    assert error.value.code == 2
     assert "a number of characters, 1000 or more" in capsys.readouterr().err
 
 
