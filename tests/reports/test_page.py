@@ -176,7 +176,7 @@ def test_what_a_host_shows(page: Page, folder: Path) -> None:
         "/etc/aliases:3: no table",
         "✕ error port 25: AUTH PLAIN LOGIN is offered in cleartext",
         "with the policy: AUTH is not offered before TLS",
-        "because of smtpd_tls_auth_only = no (/etc/postfix/main.cf:71) and 2 settings as the policy has them",
+        "because of smtpd_tls_auth_only = no (/etc/postfix/main.cf:71) and 2 settings that do not differ",
         "smtpd_sasl_type = cyrus (/etc/postfix/main.cf:31), smtpd_sasl_mechanism_filter = !external, static:rest",
         "≠ PLAIN, LOGIN policy: none",
         "Desired mx.auth (quickstart.toml:17) yes Live line 71 no",

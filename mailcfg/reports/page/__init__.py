@@ -13,7 +13,7 @@ from mailcfg.reports.hosts import Host, counted
 from mailcfg.reports.page import host as one_host
 from mailcfg.reports.page.markup import Child, Markup, document, join, raw, tag
 from mailcfg.reports.page.overview import overview, rank, tiles
-from mailcfg.reports.page.pieces import SENTENCE, code, plural, state
+from mailcfg.reports.page.pieces import SENTENCE, code, moment, plural, state
 from mailcfg.reports.page.timeline import timeline
 
 
@@ -72,7 +72,6 @@ def _one(host: Host) -> Markup:
         f"{len(host.harmless)} harmless" if host.harmless else "",
         f"{len(found.ignored)} ignored" if found.ignored else "",
         f"{plural(len(found.unknown), 'place')} that could not be read" if found.unknown else "",
-        f"checked {dates.minute(found.checked)}",
     ]
     parts = list(one_host.sections(host, 2))
     if not parts:
@@ -81,7 +80,7 @@ def _one(host: Host) -> Markup:
     return join(
         _header(
             tag("h1", code(shortened(host.name, SENTENCE)), " ", state(found.status)),
-            tag("p", ", ".join(filter(None, facts)), class_="facts"),
+            tag("p", ", ".join(filter(None, facts)), ", checked ", moment(dates.minute(found.checked)), class_="facts"),
         ),
         _main(parts, certificates),
     )
@@ -90,8 +89,8 @@ def _one(host: Host) -> Markup:
 def _many(hosts: Sequence[Host]) -> Markup:
     anchors = _anchors([host.name for host in hosts])
     moments = [host.document.checked for host in hosts]
-    first, last = dates.minute(min(moments)), dates.minute(max(moments))
-    when = f"checked {first}" if first == last else f"checked from {first} to {last}"
+    first, last = moment(dates.minute(min(moments))), moment(dates.minute(max(moments)))
+    when = join("checked ", first) if first == last else join("checked from ", first, " to ", last)
     return join(
         _header(tag("h1", f"{len(hosts)} mail hosts"), tiles(hosts), tag("p", when, class_="facts")),
         _main(
@@ -131,7 +130,7 @@ def _folded(host: Host, anchor: str) -> Markup:
         ),
         tag(
             "div",
-            tag("p", f"Checked {dates.minute(found.checked)}", id=anchor, tabindex="-1", class_="quiet"),
+            tag("p", "Checked ", moment(dates.minute(found.checked)), id=anchor, tabindex="-1", class_="quiet"),
             parts or tag("p", "Nothing differs from the policy.", class_="quiet"),
         ),
         class_=f"host {found.status}",

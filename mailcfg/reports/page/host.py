@@ -69,7 +69,11 @@ def _consequence(each: Consequence, host: Host) -> Markup:
         tag("p", "with the policy: ", each.was, class_="quiet"),
         tag("p", "because of ", _listed(list(map(_reason, moved))), class_="quiet") if moved else None,
         fold(
-            tag("span", f"and {plural(len(others), 'setting')} as the policy has them", class_="quiet"),
+            tag(
+                "span",
+                f"and {plural(len(others), 'setting')} that {'does' if len(others) == 1 else 'do'} not differ",
+                class_="quiet",
+            ),
             tag("p", _listed(list(map(_reason, others))), class_="quiet"),
         )
         if others
@@ -126,9 +130,13 @@ def _mechanisms(names: Sequence[str], legacy: bool) -> str:
     return (", ".join(names) + (", also as AUTH=" if legacy else "")) if names else "none"
 
 
+BROKEN = ("broken", "dead")
+"""What is no good even where the policy's files would do no better, such as those of a certificate that is gone."""
+
+
 def _cell(here: str, there: str | None) -> Cell:
     if there is None or here == there:
-        return cell(here)
+        return cell(tag("strong", here), class_="broken") if here in BROKEN else cell(here)
     return cell(
         tag("span", tag("span", "≠ ", aria_hidden="true"), tag("strong", here), class_="now"),
         tag("span", "policy: ", there, class_="desired"),
