@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from mailcfg import schema
 from mailcfg.configuration import Ignore, Origin
 from mailcfg.dates import date
 from mailcfg.drift import difference
@@ -156,6 +159,7 @@ def test_the_manifest_holds_them_and_gives_them_back(tmp_path: Path) -> None:
     ]  # fmt: skip
     text = manifest_text("site", configuration, [])
     assert configuration_of(read_manifest(text)) == configuration
+    Draft202012Validator(schema.manifest()).validate(json.loads(text))
 
 
 def test_a_manifest_without_any_says_nothing_of_them(tmp_path: Path) -> None:
