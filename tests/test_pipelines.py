@@ -368,6 +368,7 @@ def test_gitlab_a_merge_request(origin: Repo, installed: tuple[Path, Path], tmp_
     assert run.codes() == {"check": 0, "plan": 0}, run.ran
     assert run.left_out == ["note", "bundles"]
     assert (run.workspace / "junit.xml").read_text().startswith("<?xml")
+    assert (run.workspace / "codequality.json").read_text().startswith("[")
     told = (run.workspace / "plan.md").read_text()
     assert told.startswith("### mailcfg plan: 1 of 2 hosts changes\n")
 

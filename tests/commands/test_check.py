@@ -79,7 +79,7 @@ def test_json_has_the_shape_that_others_rely_on(leak: Path, capsys: pytest.Captu
     assert found["references"]
 
 
-@pytest.mark.parametrize("format", ["text", "json", "sarif", "github", "junit", "markdown"])
+@pytest.mark.parametrize("format", ["text", "json", "sarif", "github", "gitlab", "junit", "markdown"])
 def test_every_format_names_the_rule(leak: Path, format: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(leak), *WORDS, "--format", format]) == 1
     assert "cleartext-auth" in capsys.readouterr().out

@@ -125,7 +125,7 @@ def marked(text: str) -> str:
 
 
 def test_the_formats_are_the_files() -> None:
-    assert FORMATS == ["github", "json", "junit", "markdown", "sarif", "text"]
+    assert FORMATS == ["github", "gitlab", "json", "junit", "markdown", "sarif", "text"]
 
 
 def check_characters(format: str, findings: list[Finding], context: Context) -> None:
@@ -223,6 +223,66 @@ def test_json_is_what_others_rely_on() -> None:
 @with_anything
 def test_json_holds_anything(findings: list[Finding], context: Context) -> None:
     check_json(findings, context)
+
+
+# --- GitLab ----------------------------------------------------------------------------------------------------------
+
+CODE_QUALITY = jsonschema.Draft202012Validator(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["description", "check_name", "fingerprint", "severity", "location"],
+            "additionalProperties": False,
+            "properties": {
+                "description": {"type": "string", "maxLength": 1000},
+                "check_name": {"type": "string"},
+                "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+                "location": {
+                    "type": "object",
+                    "required": ["path", "lines"],
+                    "properties": {
+                        "path": {"type": "string", "minLength": 1, "not": {"pattern": "^\\./"}},
+                        "lines": {"required": ["begin"], "properties": {"begin": {"type": "integer", "minimum": 1}}},
+                    },
+                },
+            },
+        },
+    }
+)
+"""What GitLab's documentation asks for."""
+
+
+def check_gitlab(findings: list[Finding], context: Context) -> list[dict[str, Any]]:
+    text = render("gitlab", findings, context)
+    assert text.isascii()
+    told: list[dict[str, Any]] = json.loads(text)
+    CODE_QUALITY.validate(told)
+    assert len(told) == len(findings) + len(context.unknown)
+    # GitLab shows but one of those with the same.
+    assert len({each["fingerprint"] for each in told}) == len(told)
+    return told
+
+
+def test_gitlab() -> None:
+    unread = CONTEXT._replace(unknown=(("a", "Permission denied"),))
+    moved = LINE._replace(location=LINE.location._replace(line=99))
+    blocked, first, second = check_gitlab([LINE._replace(location=Location("./sites/a/../x.toml", 3, 1)), LINE], unread)
+    assert (blocked["severity"], blocked["description"]) == ("blocker", "Permission denied")
+    assert first["location"] == {"path": "sites/x.toml", "lines": {"begin": 3}}
+    assert second["severity"] == "critical"
+    assert second["description"] == "port 25 offers AUTH before TLS: A password can be read on the way."
+    # What only moves is the same; what is there twice is told twice.
+    (alone,) = check_gitlab([moved], CONTEXT)
+    assert alone["fingerprint"] == second["fingerprint"]
+    check_gitlab([LINE, moved, LINE], CONTEXT)
+    check_gitlab(hostile(), HARD)
+
+
+@with_anything
+def test_gitlab_holds_anything(findings: list[Finding], context: Context) -> None:
+    check_gitlab(findings, context)
 
 
 # --- SARIF -----------------------------------------------------------------------------------------------------------
