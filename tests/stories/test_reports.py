@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailcfg import resources
+from tests.reports.test_findings import SARIF, Page, commands
+from tests.reports.test_hosts import promtool
 from tests.sites import ROOT
-from tests.stories.machine import Machine, mailcfg
+from tests.stories.machine import Machine, copied, mailcfg
 
 MAIN = "/etc/postfix/main.cf"
 KEY = "/etc/ssl/private/mail.key"
@@ -90,6 +94,80 @@ def test_prometheus(drifting: Machine, quickstart: Machine, state: str, tmp_path
     ends = [line for line in lines if line.startswith("mailcfg_certificate_not_after_timestamp_seconds")]
     assert len(ends) == (state == "in-sync")
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("state", ["in-sync", "drift", "unknown"])
+def test_the_formats_of_pipelines(drifting: Machine, quickstart: Machine, state: str) -> None:
+    """What a real machine gives is what their own readers take, and says which of the three it is."""
+    machine = quickstart if state == "in-sync" else drifting
+    if state == "unknown":
+        machine.at(KEY).unlink()
+        machine.at(KEY).mkdir()
+    code = {"in-sync": 0, "drift": 1, "unknown": 2}[state]
+    said = {}
+    for format in ("sarif", "junit", "github", "markdown", "html", "prometheus"):
+        answer = machine.drift("--format", format)
+        assert answer.code == code, answer.err
+        said[format] = answer.out
+    [run] = json.loads(said["sarif"])["runs"]
+    SARIF.validate(json.loads(said["sarif"]))
+    assert bool(run["results"]) is (state != "in-sync")
+    assert run["invocations"][0]["executionSuccessful"] is (state != "unknown")
+    suites = JUnitXml.fromstring(said["junit"].encode())
+    assert (bool(suites.failures), bool(suites.errors)) == (state != "in-sync", state == "unknown")
+    assert bool(commands(said["github"])) is (state != "in-sync")
+    page = Page(said["markdown"])
+    assert page.all.startswith("mailcfg drift: quickstart: in sync") is (state == "in-sync")
+    assert "Listeners" in said["html"]
+    assert f'class="label {state}"' in said["html"]
+    if shutil.which("promtool"):
+        promtool(said["prometheus"])
+
+
+def test_what_the_policy_ignores(quickstart: Machine, tmp_path: Path) -> None:
+    """It is told where a format has a place for it, and nowhere as drift."""
+    policy = tmp_path / "quickstart.toml"
+    why = "a provider looks for a handshake that fails"
+    policy.write_text(
+        (ROOT / "sites/quickstart.toml").read_text().replace("../schemas", str(ROOT / "schemas"))
+        + f'\n[[ignore]]\nsetting = "smtpd_tls_loglevel"\nuntil = 9999-01-31\nbecause = "{why}"\n'
+    )
+    machine = copied(quickstart, tmp_path)
+    machine.append(MAIN, "smtpd_tls_loglevel = 4\n")
+
+    def said(format: str) -> str:
+        answer = machine.drift("--format", format, target=policy)
+        assert (answer.code, answer.err) == (0, "")
+        return answer.out
+
+    [result] = json.loads(said("sarif"))["runs"][0]["results"]
+    assert result["suppressions"] == [
+        {"kind": "external", "status": "accepted", "justification": f"{why} (until 9999-01-31)"}
+    ]
+    skipped, passed = (case for suite in JUnitXml.fromstring(said("junit").encode()) for case in suite)
+    assert (skipped.is_skipped, passed.is_passed, passed.name) == (True, True, "in sync")
+    assert said("github") == ""
+    assert why in Page(said("markdown")).all
+    assert why in said("html")
+    assert 'mailcfg_drift_ignored{site="quickstart"} 1\n' in said("prometheus")
+
+
+def test_a_report_of_machines(drifting: Machine, quickstart: Machine, tmp_path: Path) -> None:
+    """Each host writes its document, and one page has all of them; an output of another verb is refused by name."""
+    files = [tmp_path / "one.json", tmp_path / "other.json"]
+    for machine, file in zip((drifting, quickstart), files, strict=True):
+        machine.drift("--format", "json", "-o", file)
+    answer = mailcfg("report", *files, "-o", tmp_path / "hosts.html")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    page = (tmp_path / "hosts.html").read_text()
+    assert "<h1>2 mail hosts</h1>" in page
+    assert "port 25" in page
+    files[0].write_text(mailcfg("check", ROOT / "sites/quickstart.toml", "--format", "json").out)
+    answer = mailcfg("report", *files)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"mailcfg: {files[0]}: is no document of mailcfg drift: write one with mailcfg drift --format json\n"
+    )
 
 
 @pytest.mark.parametrize("format", FORMATS)
