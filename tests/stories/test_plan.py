@@ -15,6 +15,7 @@ import pytest
 
 from mailcfg.cli import main
 from tests.gitrepo import ENVIRONMENT, Repo
+from tests.reports.test_plan import Page
 from tests.sites import ROOT
 
 SITE = 'hostname = "{0}.example.com"\nplatform = "debian-12"\n[mx]\n[submission]\n[sasl]\nbackend = "saslauthd"\n' + (
@@ -185,6 +186,25 @@ def test_the_readme_shows_what_is_told(repo: Repo, capsys: pytest.CaptureFixture
     repo.edit("sites/quickstart.toml", "[submission] ", '[submission]\ntls = "offered" ')
     told = Told(capsys, "sites", "--base", "main", "--format", "text")
     assert told.out == (ROOT / "tests/stories/plan.txt").read_text()
+
+
+HOSTILE = "``` ````` </details></summary> <script>alert(1)</script> | @root owner/x#1 ![x](http://evil.example) <!--"
+
+
+def test_no_value_of_a_policy_leaves_its_place(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever may open a pull request writes what stands in the comment of somebody whom others trust."""
+    policy = SITE.format("mx") + "[postfix.main]\n"
+    repo.put("mx.toml", policy + f"smtpd_banner = '{HOSTILE}'\nsmtp_helo_name = '@root'\n")
+    repo.git("branch", "a`b|<i>@root")
+    told = Told(capsys, "mx.toml", "--base", "a`b|<i>@root")
+    assert told.code == 0, told.err
+    page = Page(told.out)
+    assert set(page.tags) == {"h3", "p", "code", "ul", "li", "details", "summary", "pre"}
+    assert page.open == []
+    (block,) = page.blocks
+    assert f"+smtpd_banner = {HOSTILE}\n" in block
+    assert "script" not in page.all
+    assert "Against a`b|<i>@\u200broot" in page.all
 
 
 # --- which hosts -----------------------------------------------------------------------------------------------------
