@@ -110,21 +110,21 @@ HEAD = "# mailcfg: "
 
 
 def _others(before: Configuration | None, after: Configuration | None) -> Iterator[Diff]:
-    """Files that are compared as text. A script that is new, or is gone, is told by its certificate."""
+    """Files that are compared as text. What a script of the bundle does is told by its certificate."""
     if before and after and _same(before, after):
         return
     old, new = (render.files(side) if side else {} for side in (before, after))
     targets = {each.path: each.target for side in (before, after) if side for each in places(side)}
     for path in dict.fromkeys([*new, *old]):
         target = targets[path]
-        if path.startswith(("postfix/", "sasl2/")) or (not target and (path not in old or path not in new)):
+        if path.startswith(("postfix/", "sasl2/")) or not target:
             continue
         one, two = (_lines(texts.get(path, "")) for texts in (old, new))
         lines = list(unified_diff(one, two, n=1, lineterm=""))[2:]
         # Numbers of lines say nothing here, and differ from host to host.
         told = tuple("@@" if each.startswith("@@") else each for each in lines)
         if told:
-            yield Diff(target or f"{path} (in the bundle)", told[1:] if told[0] == "@@" else told)
+            yield Diff(target, told[1:] if told[0] == "@@" else told)
 
 
 def _lines(text: str) -> list[str]:

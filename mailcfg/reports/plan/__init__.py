@@ -67,8 +67,9 @@ def summary(plan: HostPlan) -> str:
     worse = [each for each in plan.behaviour if not each.weaker and each.severity == "error"]
     if worse and plan.status == "changed":
         parts.append(f"worse: {_first(worse)}")
-    if plan.status == "changed" and not plan.behaviour:
-        parts.append("no client meets anything else")
+    # Of a certificate nobody can tell from files what a client thinks of it.
+    if plan.status == "changed" and not plan.behaviour and not plan.certificates:
+        parts.append("TLS and AUTH stay the same")
     return "; ".join(part for part in parts if part)
 
 
