@@ -38,19 +38,24 @@ class Host(NamedTuple):
         return min(self.document.certificates, key=lambda each: (each.not_after, each.name), default=None)
 
 
+NAMELESS = "(no name)"
+"""Stands for a site whose name is empty."""
+
+
 def host_of(comparison: Comparison) -> Host:
     """The host of a comparison, by way of its document: a report is the same here and on another machine."""
     document = read_document(json.render(comparison, False))
-    return Host(document.site, document)
+    return Host(document.site or NAMELESS, document)
 
 
 def named(documents: Sequence[tuple[str, Document]]) -> tuple[Host, ...]:
     """Documents, each with its file, as hosts."""
     sites = Counter(document.site for _, document in documents)
-    return tuple(
-        Host(document.site if sites[document.site] == 1 else f"{document.site} ({source})", document)
-        for source, document in documents
-    )
+    found: list[Host] = []
+    for source, document in documents:
+        site = document.site or NAMELESS
+        found.append(Host(site if sites[document.site] == 1 else f"{site} ({source})", document))
+    return tuple(found)
 
 
 STATES: dict[Status, str] = {"unknown": "unknown", "drift": "drifting", "in-sync": "in sync"}

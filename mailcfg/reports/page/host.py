@@ -8,6 +8,7 @@ from itertools import groupby
 from mailcfg.drift.difference import Difference, Ignored
 from mailcfg.reports.differences import CAUSES, deciding, desired_by
 from mailcfg.reports.drift.json import Because, Consequence, Listener, Meets
+from mailcfg.reports.findings import NOWHERE
 from mailcfg.reports.hosts import Host
 from mailcfg.reports.page.markup import Child, Markup, join, tag
 from mailcfg.reports.page.pieces import (
@@ -155,7 +156,7 @@ def _by_file(differences: Sequence[Difference], level: int) -> list[Markup]:
     return [
         tag(
             "section",
-            tag(f"h{level}", code(file), class_="file"),
+            tag(f"h{level}", code(file or NOWHERE), class_="file"),
             tag("ul", [tag("li", _difference(each)) for each in group], class_="differences"),
         )
         for file, group in groupby(differences, key=lambda each: each.file)

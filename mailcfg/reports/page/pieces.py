@@ -41,10 +41,16 @@ def code(text: str) -> Markup:
     return tag("code", text)
 
 
+LONG = 2000
+"""Characters from which a value is folded: no list of ciphers has so many."""
+
+
 def value(text: str | None) -> Markup:
     """A value of one side: nothing and the empty text are told apart."""
     if text is None:
         return tag("span", "absent", class_="none")
+    if len(text) > LONG:
+        return fold(code(f"{text[:SENTENCE]}…"), code(text))
     return code(text) if text else tag("span", "empty", class_="none")
 
 
