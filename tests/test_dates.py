@@ -44,9 +44,7 @@ def test_months_are_all_first_days_in_between(start: int, length: int) -> None:
     found = dates.months(start, end)
     first = start - start % dates.DAY
     expected = [
-        day
-        for day in range(first, end + 1, dates.DAY)
-        if day >= start and (EPOCH + timedelta(seconds=day)).day == 1
+        day for day in range(first, end + 1, dates.DAY) if day >= start and (EPOCH + timedelta(seconds=day)).day == 1
     ]
     assert [moment for moment, _, _ in found] == expected
     assert [(EPOCH + timedelta(seconds=moment)).strftime("%Y-%m") for moment, _, _ in found] == [
