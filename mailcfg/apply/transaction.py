@@ -205,7 +205,7 @@ class State:
         inside = [each for each in changes if each.path.startswith(f"{directory}/")]
         together = len(inside) > 1 and os.path.isdir(self._real(directory))
         progress = self._plan(
-            Progress(number, leads_to, "staging", None, (), ()), changes, directory, together=together
+            Progress(number, leads_to, "staging", None, (), (), emptied), changes, directory, together=together
         )
         try:
             try:
