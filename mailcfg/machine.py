@@ -23,6 +23,12 @@ _KINDS = {
 MOST_ENTRIES = 4096
 """Names that one directory of a bundle has at most."""
 
+NEWER = "newer"
+"""How what was seen of files and the running Postfix begins; a path begins with a slash."""
+
+TOLERANCE = 2
+"""Seconds by which a file may be newer: the kernel tells to the second when it was started."""
+
 ABSENT = "-"
 """What an observation says of a path that leads to nothing."""
 
@@ -37,15 +43,18 @@ class Unreadable(Exception):
 
 
 class File:
-    """A file as it was found: its bytes (empty where only its status was asked for), permission bits and owners."""
+    """A file as it was found: its bytes (empty where only its status was asked for), permission bits and owners, and
+    when it was written, in seconds since 1970.
+    """
 
-    __slots__ = ("data", "gid", "mode", "uid")
+    __slots__ = ("data", "gid", "mode", "mtime", "uid")
 
-    def __init__(self, data: bytes, mode: int, uid: int, gid: int) -> None:
+    def __init__(self, data: bytes, mode: int, uid: int, gid: int, mtime: float = 0) -> None:
         self.data = data
         self.mode = mode
         self.uid = uid
         self.gid = gid
+        self.mtime = mtime
 
 
 class Machine:
@@ -138,7 +147,7 @@ class Machine:
             raise Unreadable(path, error.strerror or str(error)) from None
         except ValueError:
             raise Unreadable(path, "its name holds a NUL") from None
-        return File(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        return File(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime)
 
     def _read(self, path: str, real: str) -> tuple[bytes, os.stat_result]:
         # Not to wait for whoever writes into a FIFO that has taken the file's place since.
@@ -168,6 +177,51 @@ class Machine:
             return os.readlink(f"/proc/self/fd/{handle}") == real
         except OSError:
             return True
+
+    def newer(self, queue: str, directory: str, *paths: str) -> tuple[float, dict[str, float]]:
+        """Of some files those that were written after the running Postfix read its own, with their times, and when that
+        was; all in seconds since 1970. None are where no Postfix runs for that queue and configuration directory, or
+        the system does not tell. `seen` keeps which they are, and not the times: those of a reload make no difference.
+        """
+        started = self._started(queue, directory)
+        found: dict[str, float] = {}
+        for path in paths if started is not None else ():
+            try:
+                file = self._look(path, False)
+            except Unreadable:
+                continue  # Told by whoever reads it.
+            if file is not None and started is not None and file.mtime > started + TOLERANCE:
+                found[path] = file.mtime
+        names = "\0".join(found)
+        self.seen["\0".join((NEWER, queue, directory, *paths))] = digest(names.encode()) if names else ABSENT
+        return started or 0, found
+
+    def _started(self, queue: str, directory: str) -> float | None:
+        """When the queue manager of the running Postfix started, which begins anew at every start and every reload
+        (measured); None where there is none, or nobody can tell.
+        """
+        master = self._text(f"{queue}/pid/master.pid").strip()
+        if not master.isdecimal() or self._text(f"/proc/{master}/comm") != "master\n":
+            return None
+        # postfix(1) hands it on. Another instance may share the queue directory of a copy.
+        for each in self._text(f"/proc/{master}/environ").split("\0"):
+            if each.startswith("MAIL_CONFIG=") and os.path.realpath(each[12:]) != os.path.realpath(directory):
+                return None
+        boot = [line[6:] for line in self._text("/proc/stat").split("\n") if line.startswith("btime ")]
+        for child in self._text(f"/proc/{master}/task/{master}/children").split():
+            name, _, rest = self._text(f"/proc/{child}/stat").rpartition(")")
+            fields = rest.split()
+            if name.endswith("(qmgr") and len(fields) > 19 and boot:
+                return int(boot[0]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return None
+
+    def _text(self, path: str) -> str:
+        """The text of a file; empty where there is none to read."""
+        try:
+            found = self._look(path, True)
+        except Unreadable:
+            return ""
+        return found.data.decode(errors="surrogateescape") if found else ""
 
     def _real(self, path: str) -> str | None:
         """The path with all links followed inside the root, or None where it leads to nothing without any link."""

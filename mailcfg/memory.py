@@ -11,7 +11,7 @@ import sys
 import time
 
 from mailcfg import __version__
-from mailcfg.machine import Machine, Unreadable, digest
+from mailcfg.machine import NEWER, Machine, Unreadable, digest
 
 SCHEMA = "mailcfg/memory/1"
 
@@ -79,7 +79,9 @@ def in_sync(asked: Request) -> bool:
             where, what, path = line.split(" ", 2)
             content = not path.endswith("/.")
             machine = machines[where]
-            if path.endswith("//"):
+            if path.startswith(f"{NEWER}\0"):
+                machine.newer(*path.split("\0")[1:])
+            elif path.endswith("//"):
                 machine.entries(path[:-2])
             else:
                 machine.look(path if content else path[:-2], content=content)

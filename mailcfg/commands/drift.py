@@ -79,6 +79,7 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
     from mailcfg.desired import moved
     from mailcfg.drift.compare import compare, nothing_known
     from mailcfg.drift.difference import Unknown
+    from mailcfg.drift.pending import with_pending
     from mailcfg.machine import Unreadable
     from mailcfg.problem import PolicyError
     from mailcfg.remember import Facts
@@ -95,7 +96,8 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
         print(f"mailcfg: {error}", file=sys.stderr)
         unknown = [Unknown(path, None, str(error))]
     else:
-        return compare(moved(wanted, arguments.config_dir) if arguments.config_dir else wanted, live, now, facts)
+        wanted = moved(wanted, arguments.config_dir) if arguments.config_dir else wanted
+        return with_pending(compare(wanted, live, now, facts), live)
     return nothing_known(target.stem(path), unknown, now)
 
 

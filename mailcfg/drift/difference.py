@@ -13,7 +13,7 @@ SCHEMA = "mailcfg/drift/1"
 Kind = Literal[
     "changed", "missing", "extra", "duplicate", "shadowed", "mode", "owner", "certificate", "pending"
 ]  # fmt: skip
-"""What sort of difference it is. `pending`, files newer than the running Postfix, is not told yet."""
+"""What sort of difference it is. `pending`: the file is newer than the running Postfix."""
 
 Status = Literal["in-sync", "drift", "unknown"]
 

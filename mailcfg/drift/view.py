@@ -18,6 +18,13 @@ ROOT = 0
 """The user and group that own a machine's configuration."""
 
 
+def in_order(differences: Iterable[Difference], *first: str) -> tuple[Difference, ...]:
+    """By file, some first, and by line; what has none behind the rest."""
+    order = {path: index for index, path in enumerate(first)}
+    key = lambda each: (order.get(each.file, len(first)), each.file, each.line or 1 << 30)  # noqa: E731
+    return tuple(sorted(differences, key=key))
+
+
 class View:
     """Both sides of a comparison, and its findings so far. Times are seconds since 1970."""
 
@@ -140,11 +147,6 @@ class View:
 
     def report(self) -> Report:
         """All that was found, in the order of the files."""
-        order = {path: index for index, path in enumerate((self.main_path, self.master_path))}
-        differences = sorted(
-            self._differences, key=lambda each: (order.get(each.file, 2), each.file, each.line or 1 << 30)
-        )
+        differences = in_order(self._differences, self.main_path, self.master_path)
         until = min(self._until) if self._until else None
-        return Report(
-            self.wanted.site, tuple(differences), tuple(self._unknown), tuple(self._expiries), until, int(self.now)
-        )
+        return Report(self.wanted.site, differences, tuple(self._unknown), tuple(self._expiries), until, int(self.now))

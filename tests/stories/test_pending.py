@@ -1,0 +1,140 @@
+"""Files that are newer than the running Postfix, on a private one: nothing is said before, after a reload, and without.
+
+The kernel's word for when a queue manager started is to the second, so that these stories wait a little.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailcfg import memory, remember, target
+from mailcfg.desired import moved
+from mailcfg.drift.compare import compare
+from mailcfg.drift.difference import Difference
+from mailcfg.drift.pending import with_pending
+from mailcfg.machine import TOLERANCE, Machine
+from tests.postfix import lab
+from tests.sites import ROOT
+from tests.stories.machine import mailcfg
+
+pytestmark = pytest.mark.xdist_group("pending")
+
+MAIN = """smtpd_tls_security_level = may
+smtpd_tls_chain_files = {path}/tls.pem
+smtpd_sasl_auth_enable = yes
+cyrus_sasl_config_path = {path}/etc/sasl
+"""
+
+
+@pytest.fixture
+def postfix() -> Iterator[lab.Postfix]:
+    """One that is configured and does not run; all its files are a minute old."""
+    lab.needs("postfix", "openssl")
+    with lab.directory() as path:
+        made = lab.Postfix(path)
+        made.prepare()
+        (path / "etc/sasl").mkdir(exist_ok=True)
+        (path / "etc/sasl/smtpd.conf").write_text("mech_list: PLAIN\n")
+        (path / "tls.pem").write_text("")
+        made.configure(MAIN.format(path=path), f"127.0.0.1:{lab.free_port()} inet n - n - - smtpd\n")
+        for file in files(made):
+            written(file, time.time() - 60)
+        yield made
+
+
+def files(postfix: lab.Postfix) -> list[Path]:
+    etc = postfix.etc
+    return [etc / "main.cf", etc / "master.cf", etc / "sasl/smtpd.conf", postfix.etc.parent / "tls.pem"]
+
+
+def written(path: Path, when: float) -> None:
+    os.utime(path, (when, when))
+
+
+def pending(postfix: lab.Postfix, root: str = "/") -> dict[str, Difference]:
+    """The rows of that kind, by the name of the file."""
+    wanted = moved(target.load(str(ROOT / "sites/quickstart.toml"), Machine()), str(postfix.etc))
+    machine = Machine(root)
+    found = with_pending(compare(wanted, machine, time.time()), machine)
+    return {Path(each.file).name: each for each in found.report.differences if each.kind == "pending"}
+
+
+def started(postfix: lab.Postfix) -> float:
+    """When its queue manager did, waited for."""
+
+    def moment() -> float:
+        return Machine().newer(str(postfix.spool), str(postfix.etc), "/")[0]
+
+    lab.wait_for("the queue manager", moment)
+    return moment()
+
+
+def test_from_an_edit_to_the_reload(postfix: lab.Postfix) -> None:
+    main = postfix.etc / "main.cf"
+    assert pending(postfix) == {}
+    with postfix.running():
+        begun = started(postfix)
+        assert abs(begun - time.time()) < 60
+        assert pending(postfix) == {}
+        # Within the tolerance nobody can tell which was first.
+        written(main, begun + TOLERANCE - 1)
+        assert pending(postfix) == {}
+        time.sleep(max(0.0, begun + TOLERANCE + 2 - time.time()))
+        written(main, time.time())
+        (row,) = pending(postfix).values()
+        assert (row.kind, row.file, row.severity) == ("pending", str(main), "warning")
+        assert row.effects[0].startswith("running daemons still use what they read at 2")
+        assert row.effects[0].endswith("; new ones use the file")
+        assert pending(postfix, str(postfix.etc.parent)) == {}
+        assert postfix.command("reload")[0] == 0
+        # Every reload is another queue manager.
+        lab.wait_for("another queue manager", lambda: started(postfix) > begun)
+        assert pending(postfix) == {}
+        # A Postfix with another configuration may share the queue directory of a copy.
+        assert Machine().newer(str(postfix.spool), "/etc/postfix", str(main)) == (0, {})
+        assert Machine().newer(str(postfix.spool), f"{postfix.etc}/../etc", str(main))[0] > begun
+    assert pending(postfix) == {}
+
+
+def test_each_file_that_is_read_at_the_start(postfix: lab.Postfix) -> None:
+    with postfix.running():
+        later = started(postfix) + TOLERANCE + 10
+        for file in files(postfix):
+            written(file, later)
+        found = pending(postfix)
+        assert list(found) == ["main.cf", "master.cf", "smtpd.conf", "tls.pem"]
+        assert found["master.cf"].effects[0].startswith("master still runs the services that it read at ")
+        answer = mailcfg("drift", ROOT / "sites/quickstart.toml", "--config-dir", postfix.etc, "--no-cache")
+        assert answer.code in (1, 2)
+        assert answer.out.count("  pending\n") == 4
+        for each in found.values():
+            assert f"= {each.effects[0]}\n" in answer.out
+
+
+def test_what_is_remembered_is_not_believed_when_a_file_became_newer(
+    postfix: lab.Postfix, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MAILCFG_CACHE", str(tmp_path))
+    asked = memory.Request("x", "/", str(postfix.etc))
+    main = postfix.etc / "main.cf"
+    with postfix.running():
+        begun = started(postfix)
+        live = Machine()
+        live.look(str(main))
+        assert live.newer(str(postfix.spool), str(postfix.etc), str(main))[1] == {}
+        remember.remember(asked, Machine(), live, remember.FOREVER)
+        assert memory.in_sync(asked)
+        written(main, begun + TOLERANCE + 2)
+        assert not memory.in_sync(asked)
+        time.sleep(max(0.0, begun + TOLERANCE + 3 - time.time()))
+        assert postfix.command("reload")[0] == 0
+        lab.wait_for("another queue manager", lambda: started(postfix) > begun + 1)
+        assert memory.in_sync(asked)
+    # One that does not run reads all when it starts.
+    written(main, time.time() + 60)
+    assert memory.in_sync(asked)
