@@ -218,6 +218,26 @@ def test_what_many_hosts_show(page: Page, folder: Path) -> None:
     assert bars[-1] == ["2029-05-16, 900 days left →", "bar ok"]
 
 
+def test_of_very_many_certificates_the_first_to_end_are_seen(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "very-many.html"
+    path.write_text(render([ending(f"mx{number}", number * 3) for number in range(90)]), encoding="utf-8")
+    page.open(path)
+    seen = (
+        "[...document.querySelectorAll('svg g .name')].filter(each => each.checkVisibility())"
+        ".map(each => each.textContent)"
+    )
+    assert page.evaluate(seen) == [f"mx{number}: mail" for number in range(60)]
+    assert "30 certificates that last longer" in page.evaluate("document.body.innerText")
+    page.evaluate(OPEN)
+    assert page.evaluate(seen) == [f"mx{number}: mail" for number in range(90)]
+    # Both pictures have one axis.
+    assert (
+        page.evaluate("new Set([...document.querySelectorAll('svg .now')].map(each => each.getAttribute('x'))).size")
+        == 1
+    )
+    assert page.complaints == []
+
+
 def test_all_that_is_hostile_is_text(page: Page, folder: Path) -> None:
     page.open(folder / "hostile.html")
     page.evaluate(OPEN)

@@ -140,7 +140,7 @@ def _folded(host: Host, anchor: str) -> Markup:
 
 def _anchors(names: Sequence[str]) -> list[str]:
     """A word for each name, to be a place on the page; those of one look are numbered."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for name in names:
         word = "host-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         number = 1
@@ -148,5 +148,5 @@ def _anchors(names: Sequence[str]) -> list[str]:
         while anchor in found:
             number += 1
             anchor = f"{word}-{number}"
-        found.append(anchor)
-    return found
+        found[anchor] = None
+    return list(found)

@@ -28,6 +28,9 @@ LEAST = 0.5
 TICKS = 12
 """Months that are named at most."""
 
+SHOWN = 60
+"""Certificates that are seen at once: those that end first. The others are folded away."""
+
 NAME = 34
 """Characters of a name in the picture; its tip and the table have all of them."""
 
@@ -92,14 +95,21 @@ def timeline(hosts: Sequence[Host]) -> Markup:
     ]
     columns = [column(name) for name in (*(["Host"] if several else []), "Certificate", "File", "Ends", "Left")]
     return join(
-        tag("div", _picture(found, today, several), class_="timeline"),
+        tag("div", _picture(found[:SHOWN], found[-1].moment, today, several), class_="timeline"),
+        fold(
+            f"{plural(len(found) - SHOWN, 'certificate')} that last longer",
+            tag("div", _picture(found[SHOWN:], found[-1].moment, today, several), class_="timeline"),
+        )
+        if len(found) > SHOWN
+        else None,
         fold("The same as a table", table("Certificates by their end", columns, rows)),
     )
 
 
-def _picture(found: Sequence[End], today: int, several: bool) -> Markup:
+def _picture(found: Sequence[End], end: int, today: int, several: bool) -> Markup:
+    """Bars from today to each end, on an axis that reaches to the last of all certificates, if that is not too far."""
     first = today - BEFORE * DAY
-    last = min(today + AFTER * DAY, max(today + 90 * DAY, found[-1].moment + 20 * DAY))
+    last = min(today + AFTER * DAY, max(today + 90 * DAY, end + 20 * DAY))
     height = HEAD + ROW * len(found)
 
     def across(moment: int) -> str:
