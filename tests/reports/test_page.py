@@ -442,8 +442,10 @@ def test_nothing_is_wider_than_the_page(page: Page, folder: Path, name: str, wid
     assert page.evaluate(scrolling) == 0
 
 
-def test_on_paper_nothing_is_folded(page: Page, folder: Path) -> None:
-    page.media("light", "print")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_paper_is_white_and_nothing_is_folded_on_it(page: Page, folder: Path, scheme: str) -> None:
+    page.media(scheme, "print")
+    page.size(700)
     page.open(folder / "many.html")
     hidden = (
         "[...document.querySelectorAll('details > :not(summary)')]"
@@ -452,6 +454,10 @@ def test_on_paper_nothing_is_folded(page: Page, folder: Path) -> None:
     assert page.evaluate("document.querySelectorAll('details[open]').length") == 0
     assert page.evaluate(hidden) == 0
     assert not page.evaluate("document.getElementById('tools').checkVisibility()")
+    found = page.evaluate(CONTRAST)
+    assert (found["ground"], found["least"][0] >= 4.5) == ([255, 255, 255], True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    assert page.evaluate("getComputedStyle(document.querySelector('#hosts tbody td')).display") == "table-cell"
     assert page.call("Page.printToPDF")["data"].startswith("JVBERi0")
 
 
