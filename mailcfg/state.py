@@ -12,7 +12,7 @@ import json
 import os
 from typing import NamedTuple
 
-from mailcfg.machine import Machine, Unreadable
+from mailcfg.machine import File, Machine, Unreadable
 
 VARIABLE = "MAILCFG_STATE"
 """The variable that names another directory."""
@@ -147,3 +147,28 @@ def content(place: str, number: int, side: str, index: int) -> bytes:
     if found is None:
         raise Unreadable(path, "there is no such file")
     return found.data
+
+
+def written(place: str, number: int) -> dict[str, File | None]:
+    """The files of the machine as mailcfg wrote them last, by their paths, up to a generation: what none before it has
+    changed is not in it. None stands for a file that was taken away. Raises Unreadable and Damaged.
+    """
+    found: dict[str, File | None] = {}
+    newest = True
+    while number:
+        try:
+            record = load(place, number)
+        except Unreadable:
+            if newest:
+                raise
+            break  # Older ones are removed at times.
+        newest = False
+        for index, each in enumerate(record.files):
+            if each.path not in found:
+                status = each.after
+                data = content(place, number, "after", index) if status else b""
+                found[each.path] = File(data, status.mode, status.uid, status.gid) if status else None
+        if record.previous >= number:
+            raise Damaged(f"is damaged: generation {number} comes after {record.previous}")
+        number = record.previous
+    return found

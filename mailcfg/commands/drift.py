@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         from mailcfg.drift.consequences import with_consequences
 
         comparison = with_consequences(comparison, Machine(arguments.root), now)
+        comparison = _with_causes(arguments, comparison, now)
     report = comparison.report
     for each in report.unknown if comparison.wanted else ():
         place = f"{each.file}:{each.line}" if each.line else each.file
@@ -99,6 +100,45 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
         wanted = moved(wanted, arguments.config_dir) if arguments.config_dir else wanted
         return with_pending(compare(wanted, live, now, facts), live)
     return nothing_known(target.stem(path), unknown, now)
+
+
+def _with_causes(arguments: argparse.Namespace, comparison: Comparison, now: float) -> Comparison:
+    """Say of each row who moved, where mailcfg has applied something here. What of its state cannot be read is told,
+    and is no reason to call the answer unknown: how the policy and the machine differ is known all the same.
+    """
+    import errno
+    import os
+
+    from mailcfg import state, target
+    from mailcfg.desired import moved
+    from mailcfg.drift.causes import with_causes
+    from mailcfg.facts.platforms import platform
+    from mailcfg.machine import Machine, Unreadable
+    from mailcfg.reports.text import clean
+
+    wanted = comparison.wanted
+    if wanted is None or not comparison.report.differences:
+        return comparison
+    live = Machine(arguments.root)
+    default = platform(wanted.configuration.platform).postfix.config_directory
+    place = state.directory(live.root, wanted.configuration.config_directory, default)
+    try:
+        number = state.current(place)
+        if not number:
+            return comparison
+        applied = target.load(f"{place}/{state.APPLIED}", Machine())
+        after = state.written(place, number)
+    except (OSError, Unreadable, state.Damaged, Failure) as error:
+        why = str(error)
+        if isinstance(error, OSError):
+            # Whatever stands where the link to the bundle in force belongs.
+            reason = "is no link" if error.errno == errno.EINVAL and error.strerror == os.strerror(errno.EINVAL) else ""
+            why = f"{error.filename or place}: {reason or error.strerror}"
+        print(f"mailcfg: {clean(why)}; who changed what is not told", file=sys.stderr)
+        return comparison
+    if arguments.config_dir:
+        applied = moved(applied, arguments.config_dir)
+    return with_causes(comparison, applied, after, live, now)
 
 
 def _wants_behaviour(arguments: argparse.Namespace) -> bool:
