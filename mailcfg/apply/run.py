@@ -454,6 +454,8 @@ class Applier:
             return ""
         if done == "undone":
             self.tell.say("an earlier run was killed before it changed anything in force: what it left is removed")
+        elif done == "completed":
+            self.tell.say("an earlier run was killed when all was done but the clearing up: that is finished")
         elif done == "reverted":
             daemon = self._daemon(directory, facts)
             if daemon is not None and self.wish.reload:
@@ -481,8 +483,9 @@ class Applier:
         kept.lock()
         try:
             recovered = kept.progress()
-            if recovered is not None:
+            if recovered is not None and recovered.stage != "clearing":
                 return self._undo_killed(kept, recovered, directory, facts)
+            kept.recover()
             return self._rollback(kept, directory, facts)
         finally:
             kept.unlock()

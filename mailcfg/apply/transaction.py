@@ -25,7 +25,10 @@ from mailcfg.state import FileRecord, Record
 
 SCHEMA = "mailcfg/transaction/1"
 
-Stage = Literal["staging", "committing", "switched", "reverting"]
+Stage = Literal["staging", "committing", "switched", "reverting", "clearing"]
+"""Until `committing` nothing is in force; `switched` files may still go back; from `clearing` on they stay, since what
+was there before is being removed.
+"""
 
 KEPT = 20
 """How many generations are kept to roll back to."""
@@ -307,7 +310,7 @@ class State:
 
     def _switch(self, progress: Progress) -> Progress:
         """Take every step that was not taken yet: the first one decides."""
-        if progress.swap and not self._is_swapped(progress.swap):
+        if progress.swap and not self._is_swapped(progress, progress.swap):
             try:
                 swapped = exchange(progress.swap.staged, progress.swap.live)
             except OSError as error:
@@ -338,12 +341,20 @@ class State:
         live = swap.live[len(self.machine.root) :]
         return frozenset(each.path[len(live) + 1 :] for each in record.files if each.path.startswith(f"{live}/"))
 
-    def _is_swapped(self, swap: Swap) -> bool:
-        return place.inode(swap.live) == (swap.device, swap.inode)
+    def _is_swapped(self, progress: Progress, swap: Swap) -> bool:
+        """Whether the directory that was staged is the live one."""
+        for path, answer in ((swap.live, True), (swap.staged, False)):
+            if os.path.isdir(path) and place.inode(path) == (swap.device, swap.inode):
+                return answer
+        # Neither: this is a copy of that machine, or a backup that was played back. What stands in the files tells.
+        record = state.load(self.path, progress.generation)
+        live = swap.live[len(self.machine.root) :]
+        inside = [each for each in record.files if each.path.startswith(f"{live}/")]
+        return any(status(self.machine.look(each.path)) == each.after for each in inside)
 
     def undo(self, progress: Progress) -> None:
         """Remove what was staged and never put in force."""
-        if progress.swap and not (progress.swap.inode and self._is_swapped(progress.swap)):
+        if progress.swap and not (progress.swap.inode and self._is_swapped(progress, progress.swap)):
             place.remove_tree(progress.swap.staged)
         for move in progress.moves:
             if move.staged:
@@ -367,7 +378,7 @@ class State:
         """Put back the files as they were before this transaction switched them, and end it."""
         record = state.load(self.path, progress.generation)
         progress = self.save(progress._replace(stage="reverting"))
-        if progress.swap and self._is_swapped(progress.swap):
+        if progress.swap and self._is_swapped(progress, progress.swap):
             exchange(progress.swap.live, progress.swap.staged)
             place.settle(os.path.dirname(progress.swap.live))
         if progress.swap and os.path.isdir(progress.swap.staged):
@@ -390,6 +401,7 @@ class State:
 
     def complete(self, progress: Progress) -> None:
         """The switched files stay: say which generation is in force, and clear away what was there before."""
+        progress = self.save(progress._replace(stage="clearing"))
         number = progress.leads_to
         link = f"{self.path}/{state.APPLIED}"
         if number:
@@ -408,9 +420,10 @@ class State:
         self._end()
         self.prune(number)
 
-    def recover(self) -> Literal["", "undone", "switched", "reverted"]:
+    def recover(self) -> Literal["", "undone", "switched", "reverted", "completed"]:
         """Finish or undo what a killed run left. `switched`: its files are in force, Postfix may not know of them, and
-        nothing was proven yet: `complete` or `revert` has to follow. Raises Failure and OSError.
+        nothing was proven yet: `complete` or `revert` has to follow. `completed`: it only had to clear away what was
+        there before. Raises Failure and OSError.
         """
         self._sweep()
         progress = self.progress()
@@ -422,6 +435,9 @@ class State:
         if progress.stage == "reverting":
             self.revert(progress)
             return "reverted"
+        if progress.stage == "clearing":
+            self.complete(progress)
+            return "completed"
         if progress.stage == "committing":
             self._switch(progress)
         return "switched"
@@ -429,7 +445,7 @@ class State:
     def _has_begun(self, progress: Progress) -> bool:
         """Whether the first step that puts files in force was taken."""
         if progress.swap:
-            return self._is_swapped(progress.swap)
+            return self._is_swapped(progress, progress.swap)
         record = state.load(self.path, progress.generation)
         known = {each.path: each for each in record.files}
         for move in progress.moves[:1]:

@@ -1,4 +1,4 @@
-"""Killed at every call that changes a file: the old files stand or the new ones, and the next run ends what was begun."""
+"""Killed at every call that changes a file: the old files stand or the new ones, and the next run ends what began."""
 
 from __future__ import annotations
 
