@@ -165,11 +165,14 @@ def _attributed(report: Report, scene: _Scene, consequences: tuple[Change, ...])
         for at, row in enumerate(report.differences):
             found[at], same[at] = _alone(at, row, scene, consequences)
     told = {effect.sentence for effects in found for effect in effects}
-    for change in consequences:
-        if change.sentence not in told:
-            for at, row in enumerate(report.differences):
-                if _is_reason(row, change):
-                    found[at].append(_Effect(change.sentence, change.severity))
+    left = [each for each in consequences if each.sentence not in told]
+    if left:
+        # No row does it alone, nor alone undoes it: any of them may have a part in it.
+        same = [False] * len(found)
+    for change in left:
+        for at, row in enumerate(report.differences):
+            if _is_reason(row, change):
+                found[at].append(_Effect(change.sentence, change.severity))
     return tuple(
         _row(row, effects, equal=equal) for row, effects, equal in zip(report.differences, found, same, strict=True)
     )
