@@ -248,6 +248,9 @@ def replace_text(path: str, text: str) -> None:
         while data:
             data = data[os.write(handle, data) :]
         os.fsync(handle)
+    except BaseException:
+        os.unlink(fresh)
+        raise
     finally:
         os.close(handle)
     os.rename(fresh, path)

@@ -7,21 +7,23 @@ from typing import Literal, NamedTuple
 from mailcfg import target
 from mailcfg.apply.change import FileChange
 from mailcfg.apply.merge import Merged, group_number, merge
+from mailcfg.apply.place import refuse_unsafe
 from mailcfg.behaviour.changes import Change, changes
 from mailcfg.cli import Failure
+from mailcfg.dates import date
 from mailcfg.desired import Desired, Whole, moved
 from mailcfg.drift.compare import compare
 from mailcfg.drift.difference import Difference, Unknown
 from mailcfg.facts.platforms import Platform, platform
 from mailcfg.facts.version import Version
-from mailcfg.found import subject
+from mailcfg.found import of_configuration, subject
 from mailcfg.judge import findings
 from mailcfg.live import Live
-from mailcfg.machine import Machine
+from mailcfg.machine import File, Machine
 from mailcfg.overlay import Overlay
 from mailcfg.problem import Finding, Severity
 from mailcfg.rule import Subject
-from mailcfg.subjects import nowhere
+from mailcfg.subjects import judged, nowhere, of_policy
 
 ServiceAction = Literal["nothing", "reload", "restart"]
 """What Postfix needs for new files to count."""
@@ -78,7 +80,7 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
     compared = compare(wanted, machine, now)
     live = compared.live
     assert live is not None
-    _usable(wanted, live, compared.report.unknown)
+    _usable(wanted, live, compared.report.unknown, machine.root)
     texts = {each.target: whole.files[each.path] for each in whole.places if each.target}
     contents = {each.path: texts[old.path] for each, old in zip(wanted.targets, whole.desired.targets, strict=True)}
     rows = [*compared.report.differences, *_refused(wanted, compared.report.unknown)]
@@ -87,11 +89,12 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
 
     place = wanted.configuration.config_directory
     before = after = subject(machine, facts, postfix, openssl, place, now)
-    if merged.changes or merged.certificates:
-        seen = Overlay(machine, {each.path: each.after for each in merged.changes})
+    if merged.changes or merged.certificates or merged.narrowed:
+        seen = Overlay(machine, _afterwards(machine, merged))
         after = subject(seen, facts, postfix, openssl, place, now, planned=tuple(merged.certificates))
     known = {_key(each) for each in findings(before, nowhere)}
     told = [each for each in findings(after, nowhere) if each.severity is Severity.ERROR]
+    known |= _tolerated(source, wanted, facts, now)
     new = [each for each in told if _key(each) not in known and each.rule not in SURROUNDINGS]
     return Plan(
         source,
@@ -109,11 +112,32 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
     )
 
 
+def _afterwards(machine: Machine, merged: Merged) -> dict[str, File | None]:
+    """Every file that is changed, as it will be."""
+    files: dict[str, File | None] = {each.path: each.after for each in merged.changes}
+    for path, mode in merged.narrowed:
+        key = machine.look(path)
+        if key is not None:
+            files[path] = File(key.data, mode, key.uid, key.gid)
+    return files
+
+
+def _tolerated(source: str, wanted: Desired, facts: Platform, now: float) -> set[tuple[str, str, str]]:
+    """What is known of the policy itself and no reason to stop: all that a bundle was built with in spite of, and what
+    a policy accepts.
+    """
+    planned = {_key(each) for each in findings(of_configuration(wanted.configuration, facts, now), nowhere)}
+    if not source.endswith(".toml"):
+        return planned
+    today = date(int(now))
+    return planned - {_key(each) for each in judged(of_policy(source, now), today)}
+
+
 def _key(finding: Finding) -> tuple[str, str, str]:
     return finding.rule, finding.setting, finding.service
 
 
-def _usable(wanted: Desired, live: Live, unknown: tuple[Unknown, ...]) -> None:
+def _usable(wanted: Desired, live: Live, unknown: tuple[Unknown, ...], root: str) -> None:
     """Refuse a machine that cannot be read. A file that is the policy's whole may be as broken as it will."""
     if live.main is None and not any(each.file.endswith("/main.cf") for each in unknown):
         place = f"{wanted.configuration.config_directory}/main.cf"
@@ -121,6 +145,7 @@ def _usable(wanted: Desired, live: Live, unknown: tuple[Unknown, ...]) -> None:
     ours = {each.path for each in wanted.targets if each.ownership == "whole"}
     for each in unknown:
         if each.line is None or each.file not in ours:
+            refuse_unsafe(root, each.file)  # A link on the way is what is wrong, whatever it leads to.
             place = f"{each.file}:{each.line}" if each.line else each.file
             raise Failure(f"{place}: {each.reason}: nothing is applied to what cannot be read; mend that first")
 
