@@ -106,6 +106,13 @@ class _Pair:
             for change in version_changes(a.protocols, b.protocols, mandatory=mandatory, verb="spoken"):
                 aspect, was, now, weaker, severity = change
                 yield self.change(aspect, (was, now), severity, weaker=weaker)
+        if a.tls == b.tls == "dane":
+            verb = "spoken to a peer that has TLSA records"
+            for change in version_changes(
+                a.protocols_with_records, b.protocols_with_records, mandatory=True, verb=verb
+            ):
+                _, was, now, weaker, severity = change
+                yield self.change("protocols_with_records", (was, now), severity, weaker=weaker, because="protocols")
         yield from self.passwords()
 
     def tls(self) -> Iterator[Change]:

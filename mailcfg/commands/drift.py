@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.config_dir is not None and not arguments.config_dir.startswith("/"):
         raise Failure(f"--config-dir {arguments.config_dir}: write the path on the machine, from its slash on")
     asked = memory.Request(arguments.target, arguments.root, arguments.config_dir)
+    if arguments.config_dir is not None:
+        arguments.config_dir = f"/{arguments.config_dir.strip('/')}"
     files, live = Machine(), Machine(arguments.root)
     try:
         path = target.named(arguments.target, live)

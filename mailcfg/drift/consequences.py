@@ -186,7 +186,9 @@ def _alone(at: int, row: Difference, scene: _Scene, consequences: tuple[Change, 
     for change in changes(mended, without):
         effects += _true(change, consequences)
     only = scene.mended(one)
-    effects += [_Effect(each.sentence, each.severity) for each in changes(only, scene.live)]
+    undone = changes(only, scene.live)
+    # What a row only colours, and another one does, is told with that.
+    effects += [_Effect(each.sentence, each.severity) for each in undone if each.severity != "info" or not effects]
     decided = row.kind in EDITS and not effects and _is_decided(row, scene)
     return effects, decided and _plain(mended) == _plain(without) and _plain(only) == _plain(scene.live)
 
@@ -229,6 +231,7 @@ def _plain(behaviour: Behaviour) -> Behaviour:
 
 
 def _row(row: Difference, found: list[_Effect], *, equal: bool) -> Difference:
+    found = sorted(found, key=lambda each: SEVERITIES.index(each.severity))
     sentences = tuple(dict.fromkeys((*row.effects, *(each.sentence for each in found))))
     grave = min((row.severity, *(each.severity for each in found)), key=SEVERITIES.index)
     row = row._replace(effects=sentences, severity=grave)

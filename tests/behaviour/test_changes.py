@@ -310,6 +310,14 @@ def test_from_dane_to_required_is_weaker_in_one_way_and_back_in_another() -> Non
     assert weaker(back) == {("the way out", "falls_back_to_cleartext")}
 
 
+def test_the_versions_that_dane_speaks_to_peers_with_records(machines: Machines) -> None:
+    dane = BASE + "smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\n"
+    found = changes(machines.behaviour(dane), machines.behaviour(dane + "smtp_tls_mandatory_protocols = >=TLSv1.3\n"))
+    assert [(each.sentence, each.severity, each.weaker) for each in found] == [
+        ("the way out: TLS 1.2 is not spoken to a peer that has TLSA records", "warning", False)
+    ]
+
+
 def test_what_is_only_assumed_is_no_change() -> None:
     known = endpoint(auth_after_tls=("PLAIN", "SCRAM-SHA-256"))
     assumed = endpoint(auth_after_tls=("PLAIN",), unknown=("the mechanisms of Dovecot",), doubtful=("auth",))
@@ -449,6 +457,7 @@ def any_hop(drawn: random.Random, service: str, next_hop: str) -> Hop:
         because={},
         causes=("no mail leaves: it is ill",) if stuck else (),
         plaintext_credentials=yes(),
+        protocols_with_records=some(drawn, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", most=4),
         routed=drawn.choice((True, True, False, None)),
     )
 

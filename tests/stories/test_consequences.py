@@ -426,3 +426,18 @@ def test_what_the_policy_ignores_is_no_consequence(machine: Machine) -> None:
     assert [each["where"] for each in document["consequences"]] == ["the way out"]
     assert [each["difference"]["setting"] for each in document["ignored"]] == ["smtpd_tls_security_level"]
     assert document["endpoints"][0]["tls"] == document["endpoints"][0]["desired"]["tls"] == "none"
+
+
+def test_no_password_is_in_a_reason(machine: Machine) -> None:
+    machine.append(
+        MAIN,
+        "relayhost = [relay.example]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\n"
+        "smtp_sasl_password_maps = inline:{ [relay.example]:587=user:hunter22 }\n",
+    )
+    answer = machine.told()
+    clear = next(each for each in answer.json["consequences"] if each["aspect"] == "credentials_in_clear")
+    assert clear["now"] == "a password can leave in clear"
+    hidden = next(each for each in clear["reasons"] if each["setting"] == "smtp_sasl_password_maps")
+    assert hidden["value"] == "(hidden)"
+    everything = answer.out + machine.drift().out + "".join(map(str, told(machine).differences))
+    assert "hunter22" not in everything

@@ -553,6 +553,7 @@ def test_all_at_once_as_people_read_it(machine: Machine) -> None:
     packaged = [line for line in PACKAGED_MAIN.splitlines(True) if "_tls_" not in line and "myhostname =" not in line]
     machine.write(MAIN, "".join(packaged) + (machine.bundle / "postfix/main.cf").read_text())
     machine.replace(MAIN, "smtpd_tls_auth_only = yes", "smtpd_tls_auth_only = no")
+    machine.replace(MAIN, "smtpd_sasl_auth_enable = no", "smtpd_sasl_auth_enable = yes")
     machine.append(MAIN, "smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3\n")
     text = machine.read(MASTER)
     once = "-o smtpd_sasl_auth_enable=yes"
