@@ -29,7 +29,8 @@ STOCK = "smtp/inet"
 class Merged(NamedTuple):
     """What is to be done. `left`: differences that are not the policy's to mend. `certificates` are to be made first;
     `narrowed`: keys that too many may read, with the permissions that they get. `kept`: why a file's permissions are
-    not the manifest's, in sentences.
+    not the manifest's, in sentences. `dropped` are overrides that services of the policy lose, since it does not have
+    them.
     """
 
     changes: list[FileChange]
@@ -37,6 +38,7 @@ class Merged(NamedTuple):
     certificates: list[CertificateFiles]
     narrowed: list[tuple[str, int]]
     kept: list[str]
+    dropped: list[str]
 
 
 def merge(
@@ -78,6 +80,7 @@ class _Merge:
         self.version = Version.parse(self.configuration.postfix)
         self.main_path = f"{self.configuration.config_directory}/main.cf"
         self.master_path = f"{self.configuration.config_directory}/master.cf"
+        self.dropped: list[str] = []
         self.touched = {each.file for each in self.differences if each.kind not in ("certificate", "pending")}
 
     def all(self) -> Merged:
@@ -95,7 +98,7 @@ class _Merge:
             if not same(before, after):
                 changes.append(FileChange(target.path, before, after))
         certificates, narrowed = self._certificates()
-        return Merged(changes, self._left(), certificates, narrowed, kept)
+        return Merged(changes, self._left(), certificates, narrowed, kept, self.dropped)
 
     def _unwritten(self, target: Target) -> bool:
         """Whether main.cf or master.cf says the policy's settings in other words, while something else differs."""
@@ -161,8 +164,10 @@ class _Merge:
             place = there.get(identity(service), service.id)
             names = {service.id, place}
             wrong = frozenset(each.setting for each in extras if each.service in names and each.setting not in names)
-            own = {each.name for each in service.overrides}
-            file = file.adopt(service, place, self.version, wrong - own)
+            wrong -= {each.name for each in service.overrides}
+            lost = [each for each in extras if each.setting in wrong and each.service in names]
+            self.dropped += [f"{service.id} loses -o {each.setting}={each.live or ''}" for each in lost]
+            file = file.adopt(service, place, self.version, wrong)
             file = self._alone(file, service, place)
         if any(each.kind == "missing" and each.setting == TLS_MANAGER for each in self.differences):
             file = file.adopt(self._tls_manager(), TLS_MANAGER, self.version)

@@ -39,6 +39,9 @@ def render(plan: Plan, color: bool, dry: bool) -> str:
     for change in plan.merged.changes:
         lines += _file(change, color, dry)
     lines += plan.merged.kept
+    lines += plan.merged.dropped
+    if plan.merged.dropped:
+        lines.append("  (the policy has these services whole: what is to stay goes under [postfix.master] there)")
     lines += [f"note: [{each.rule}] {each.message}" for each in plan.told]
     if dry:
         lines += ["", f"then {SERVICE[plan.postfix]}"]
