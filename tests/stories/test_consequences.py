@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,9 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from mailcfg import target
+from mailcfg.behaviour.changes import changes
 from mailcfg.behaviour.effective import Scope
 from mailcfg.drift.compare import compare
-from mailcfg.drift.consequences import CLIENT, MOST_ROWS, SERVER, with_consequences
+from mailcfg.drift.consequences import CLIENT, MASKED, MOST_ROWS, SERVER, _plain, _Scene, with_consequences
 from mailcfg.drift.difference import Difference, Report
 from mailcfg.machine import Machine as Door
 from tests.sites import ROOT
@@ -441,3 +443,39 @@ def test_no_password_is_in_a_reason(machine: Machine) -> None:
     assert hidden["value"] == "(hidden)"
     everything = answer.out + machine.drift().out + "".join(map(str, told(machine).differences))
     assert "hunter22" not in everything
+
+
+LINES = (
+    "smtpd_tls_auth_only = no", "smtpd_sasl_auth_enable = yes", "smtpd_tls_security_level = encrypt",
+    "smtpd_tls_security_level = none", "smtpd_tls_security_level =", "smtpd_use_tls = yes", "smtpd_enforce_tls = yes",
+    "smtpd_tls_mandatory_protocols = >=TLSv1", "smtpd_tls_protocols = TLSv1.2", "smtpd_tls_ciphers = high",
+    "smtpd_tls_mandatory_ciphers = low", "smtpd_tls_exclude_ciphers =", "smtpd_tls_mandatory_exclude_ciphers = AES128",
+    "smtpd_sasl_security_options = noplaintext", "smtpd_sasl_tls_security_options = noplaintext, noanonymous",
+    "broken_sasl_auth_clients = yes", "smtp_tls_security_level = encrypt", "smtp_tls_security_level =",
+    "smtp_use_tls = yes", "smtp_enforce_tls = yes", "smtp_tls_protocols = >=TLSv1", "smtp_tls_wrappermode = yes",
+    "smtp_tls_mandatory_protocols = >=TLSv1.3", "smtpd_discard_ehlo_keywords = starttls", "smtpd_tls_loglevel = 2",
+    "master_service_disable = submission.inet", "smtp_sasl_auth_enable = yes", "smtpd_tls_wrappermode = yes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_edits_drawn_at_random_those_that_are_harmless_do_nothing(seed: int, machine: Machine) -> None:
+    """Mended one by one and all at once, nothing else is met; and what is said of the others is so."""
+    drawn = random.Random(seed)
+    machine.append(MAIN, "".join(f"{line}\n" for line in drawn.sample(LINES, drawn.randint(2, 7))))
+    door, now = Door(str(machine.root)), time.time()
+    compared = compare(target.load(str(machine.bundle), Door()), door, now)
+    report = with_consequences(compared, door, now).report
+    scene = _Scene(compared, door, now)
+    harmless = frozenset(at for at, each in enumerate(report.differences) if each.harmless)
+    assert _plain(scene.mended(harmless)) == _plain(scene.live)
+    assert _plain(scene.mended(scene.all - harmless)) == _plain(scene.mended(scene.all))
+    so = {each.sentence for each in report.consequences}
+    told = set()
+    for at, each in enumerate(report.differences):
+        alone = {change.sentence for change in changes(scene.mended(frozenset({at})), scene.live)}
+        for effect in each.effects:
+            assert effect in so | alone or effect.endswith(MASKED)
+            told.add(effect)
+    # Whatever is met otherwise, some row has to do with it.
+    assert so <= told
