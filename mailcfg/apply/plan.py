@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, NamedTuple
 
 from mailcfg import target
@@ -92,10 +93,20 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
     if merged.changes or merged.certificates or merged.narrowed:
         seen = Overlay(machine, _afterwards(machine, merged))
         after = subject(seen, facts, postfix, openssl, place, now, planned=tuple(merged.certificates))
-    known = {_key(each) for each in findings(before, nowhere)}
+    found = findings(before, nowhere)
+    known = {_key(each) for each in found}
+    # Of several that share a cause the first is told: with that one mended, another speaks for what was there already.
+    there = Counter(each.rule for each in found if each.severity is Severity.ERROR)
     told = [each for each in findings(after, nowhere) if each.severity is Severity.ERROR]
     known |= _tolerated(source, wanted, facts, now)
-    new = [each for each in told if _key(each) not in known and each.rule not in SURROUNDINGS]
+    more = {rule for rule, count in Counter(each.rule for each in told).items() if count > there[rule]}
+    # What is wrong with a listener that is not the policy's is told, and is no reason to leave the others as they are.
+    ours = {"", *(each.id for each in wanted.configuration.services)}
+    new = [
+        each
+        for each in told
+        if each.rule in more and each.service in ours and each.rule not in SURROUNDINGS and _key(each) not in known
+    ]
     return Plan(
         source,
         whole,

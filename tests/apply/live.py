@@ -176,3 +176,5 @@ def host(path: Path, *, main: str = PACKAGED_MAIN, start: bool = True) -> Iterat
     finally:
         process.terminate()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
