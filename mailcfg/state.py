@@ -120,6 +120,10 @@ def current(place: str) -> int:
         target = os.readlink(f"{place}/{APPLIED}")
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        if error.errno != 22:  # EINVAL: something else than a link.
+            raise
+        target = ""
     number = target.removeprefix(f"{GENERATIONS}/").removesuffix("/bundle")
     if not number.isdecimal():
         raise OSError(22, "is no link of mailcfg's", f"{place}/{APPLIED}")

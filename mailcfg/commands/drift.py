@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     door = live if target.found_there(arguments.target) else files
     now = time.time()
     comparison = _compare(arguments, path, door, live, now)
-    if comparison.wanted is not None and (comparison.report.differences or _wants_behaviour(arguments)):
+    shown = arguments.output is not None or not arguments.quiet
+    if shown and comparison.wanted is not None and (comparison.report.differences or _wants_behaviour(arguments)):
         # Imported here, and by a door of its own: a host in sync does not pay for it, and remembers nothing of it.
         from mailcfg.drift.consequences import with_consequences
 
@@ -108,9 +109,6 @@ def _with_causes(arguments: argparse.Namespace, comparison: Comparison, now: flo
     """Say of each row who moved, where mailcfg has applied something here. What of its state cannot be read is told,
     and is no reason to call the answer unknown: how the policy and the machine differ is known all the same.
     """
-    import errno
-    import os
-
     from mailcfg import state, target
     from mailcfg.desired import moved
     from mailcfg.drift.causes import with_causes
@@ -130,17 +128,18 @@ def _with_causes(arguments: argparse.Namespace, comparison: Comparison, now: flo
             return comparison
         applied = target.load(f"{place}/{state.APPLIED}", Machine())
         after = state.written(place, number)
-    except (OSError, Unreadable, state.Damaged, Failure) as error:
+    except OSError as error:
+        why = f"{error.filename or place}: {error.strerror}"
+    except state.Damaged as error:
+        why = f"{place}: the record of what was applied {error}"
+    except (Unreadable, Failure) as error:
         why = str(error)
-        if isinstance(error, OSError):
-            # Whatever stands where the link to the bundle in force belongs.
-            reason = "is no link" if error.errno == errno.EINVAL and error.strerror == os.strerror(errno.EINVAL) else ""
-            why = f"{error.filename or place}: {reason or error.strerror}"
-        print(f"mailcfg: {clean(why)}; who changed what is not told", file=sys.stderr)
-        return comparison
-    if arguments.config_dir:
-        applied = moved(applied, arguments.config_dir)
-    return with_causes(comparison, applied, after, live, now)
+    else:
+        if arguments.config_dir:
+            applied = moved(applied, arguments.config_dir)
+        return with_causes(comparison, applied, after, live, now)
+    print(f"mailcfg: {clean(why)}; who changed what is not told", file=sys.stderr)
+    return comparison
 
 
 def _wants_behaviour(arguments: argparse.Namespace) -> bool:

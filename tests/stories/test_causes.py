@@ -145,11 +145,11 @@ def test_after_a_rollback_nobody_has_applied_anything(applied: Machine) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("generations/0001/record.json", "{", "is damaged"),
+        ("generations/0001/record.json", "{", "/lib/mailcfg: the record of what was applied is damaged"),
         ("generations/0001/record.json", None, "there is no such file"),
         ("generations/0001/after/0", None, "there is no such file"),
         ("generations/0001/bundle/manifest.json", "{}", "manifest.json"),
-        ("applied", "x", "applied: is no link"),
+        ("applied", "x", "/applied: is no link of mailcfg's"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_told_and_the_answer_stands(
