@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,7 +77,8 @@ def test_an_option_that_a_verb_has_not(verb: str) -> None:
     done = run(verb, "x", "--no-such-option")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: mailcfg ")
-    assert "unrecognized arguments: --no-such-option" in done.stderr
+    # A verb without a target has not got that one either.
+    assert re.search(r"unrecognized arguments: (x )?--no-such-option\n", done.stderr)
 
 
 @pytest.mark.parametrize(
