@@ -29,12 +29,17 @@ RECORD = "record.json"
 SCHEMA = "mailcfg/generation/1"
 
 
+def chosen() -> str | None:
+    """The directory that the environment names instead of the usual one."""
+    return os.environ.get(VARIABLE) or None
+
+
 def directory(root: str, config_directory: str, default: str) -> str:
     """Where the state of a Postfix lies on this machine: one whose configuration is not at the platform's `default`
     has its own below `at/`, so that several instances do not share theirs.
     """
-    chosen = os.environ.get(VARIABLE)
-    base = os.path.abspath(chosen) if chosen else f"{root.rstrip('/')}{PLACE}"
+    named = chosen()
+    base = os.path.abspath(named) if named else f"{root.rstrip('/')}{PLACE}"
     if config_directory == default:
         return base
     return f"{base}/at/{config_directory.strip('/').replace('/', '-')}"

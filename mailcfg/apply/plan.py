@@ -16,8 +16,10 @@ from mailcfg.desired import Desired, Whole, moved
 from mailcfg.drift.compare import compare
 from mailcfg.drift.difference import Difference, Unknown
 from mailcfg.facts.platforms import Platform, platform
+from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release
 from mailcfg.facts.version import Version
 from mailcfg.found import of_configuration, subject
+from mailcfg.host import postfix_version
 from mailcfg.judge import findings
 from mailcfg.live import Live
 from mailcfg.machine import File, Machine
@@ -78,6 +80,7 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
     whole = target.load_whole(source, door)
     wanted = moved(whole.desired, directory) if directory else whole.desired
     facts = platform(wanted.configuration.platform)
+    _fitting(wanted, machine)
     compared = compare(wanted, machine, now)
     live = compared.live
     assert live is not None
@@ -121,6 +124,27 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
         action(merged.changes, before, after, certificates=bool(merged.certificates or merged.narrowed)),
         _daemons(merged.changes, wanted, facts),
     )
+
+
+def _fitting(wanted: Desired, machine: Machine) -> None:
+    """Refuse a policy for another system, or for another Postfix than the one that is installed here."""
+    configuration = wanted.configuration
+    for path in OS_RELEASE:
+        release = machine.look(path)
+        if release is not None:
+            there = by_os_release(release.data.decode(errors="replace"))
+            if there and there != configuration.platform:
+                raise Failure(
+                    f"{wanted.site} is for {configuration.platform}, and this machine is {there}: set platform in the "
+                    f"policy, and build it again"
+                )
+            break
+    told = "" if machine.root else postfix_version()
+    if told and Version.parse(told).series != Version.parse(configuration.postfix).series:
+        raise Failure(
+            f"{wanted.site} was compiled for Postfix {configuration.postfix}, and {told} is installed here: say so in "
+            f'the policy (postfix = "{told}")'
+        )
 
 
 def _afterwards(machine: Machine, merged: Merged) -> dict[str, File | None]:
@@ -203,5 +227,5 @@ def paths_of(plan: Plan) -> list[str]:
     """Every path that an apply writes to, for what has to be true of the way there."""
     found = [each.path for each in plan.merged.changes]
     for each in plan.merged.certificates:
-        found += [each.certificate_file, each.key_file]
-    return [*found, *(path for path, _ in plan.merged.narrowed)]
+        found += [each.certificate_file, each.key_file, each.csr_file, each.ca_certificate_file, each.ca_key_file]
+    return [*filter(None, found), *(path for path, _ in plan.merged.narrowed)]

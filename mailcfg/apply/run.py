@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from mailcfg.apply.daemon import Daemon, Ended, booted_with_systemd, program
 from mailcfg.apply.daemon import run as run_program
 from mailcfg.apply.merge import restored
 from mailcfg.apply.plan import Plan, ServiceAction, action, make_plan, paths_of
+from mailcfg.apply.prove import disproved, unreached
 from mailcfg.apply.transaction import Progress, State
 from mailcfg.behaviour.changes import changes
 from mailcfg.cli import ExitCode, Failure
@@ -28,15 +28,8 @@ from mailcfg.live import Door
 from mailcfg.machine import File, Machine, Unreadable
 from mailcfg.manifest import ManifestError, read_manifest
 from mailcfg.overlay import Overlay
-from mailcfg.probe.client import observe
-from mailcfg.probe.compare import disagreements
-from mailcfg.rule import Subject, label
+from mailcfg.rule import Subject
 from mailcfg.state import Damaged, Record
-
-SETTLED = 20.0
-"""Seconds within which all daemons answer by the new files: those that serve a client end first."""
-
-PAUSE = 0.5
 
 
 class Wish(NamedTuple):
@@ -91,6 +84,8 @@ class Applier:
             kept.unlock()
 
     def _state(self, directory: str, facts: Platform) -> State:
+        if not state.chosen():
+            place.refuse_unsafe(self.machine.root, state.PLACE)
         where = state.directory(self.machine.root, directory, facts.postfix.config_directory)
         return State(self.machine, where)
 
@@ -284,7 +279,7 @@ class Applier:
         daemon = self._daemon(directory, facts)
         running = daemon is not None and self.wish.reload and daemon.is_running()
         before = self._subject(directory, facts)
-        baseline = self._unreached(before) if running else {}
+        baseline = unreached(before) if running else {}
         progress = kept.stage(number, leads_to, changed, directory, emptied)
         try:
             if plan is not None:
@@ -317,9 +312,17 @@ class Applier:
                     else "Postfix is not running: nothing was reloaded, and nothing could be verified"
                 )
             return ExitCode.AGREES
-        wrong = self._read_again(daemon, needed)
-        if not wrong:
-            wrong = self._verified(self._subject(directory, facts), baseline)
+        try:
+            wrong = self._read_again(daemon, needed)
+            if not wrong:
+                wrong = disproved(self._subject(directory, facts), baseline, self.tell.say)
+        except BaseException:
+            # Whatever ends it here, Ctrl-C too: what was not proven does not stay.
+            kept.revert(progress)
+            kept.note(int(self.now), "rolled back", progress.generation, "interrupted")
+            self._back(daemon)
+            self.tell.warn("interrupted: the files are as they were before")
+            raise
         if not wrong:
             kept.complete(progress)
             kept.note(int(self.now), "applied", progress.generation, "verified")
@@ -396,45 +399,6 @@ class Applier:
                     self.tell.say(line)
         finally:
             place.remove_tree(folder)
-
-    # --- proof -------------------------------------------------------------------------------------------------------
-
-    def _unreached(self, before: Subject) -> dict[str, str]:
-        """Endpoints at which nothing answers from here already now, though the files say that something does."""
-        found: dict[str, str] = {}
-        for each in before.behaviour.endpoints:
-            if each.works and each.port is not None:
-                met = observe(_address(before, each.address), each.port, implicit=each.implicit)
-                if met.reached:
-                    found[each.service] = met.reached
-        return found
-
-    def _verified(self, after: Subject, baseline: dict[str, str]) -> list[str]:
-        """What is otherwise than predicted at some endpoint; empty where all is as it should be."""
-        left = [each for each in after.behaviour.endpoints if each.port is not None]
-        wrong: dict[str, list[str]] = {}
-        end = time.monotonic() + SETTLED
-        while True:
-            again = []
-            for each in left:
-                assert each.port is not None
-                met = observe(_address(after, each.address), each.port, implicit=each.implicit)
-                if met.reached and each.works and baseline.get(each.service) == met.reached:
-                    self.tell.say(f"{label(each)}: could not be verified from here, before and after: {met.reached}")
-                    continue
-                found = disagreements(each, met)
-                if found:
-                    again.append(each)
-                    wrong[each.service] = [f"{label(each)}: {words}" for words in found]
-                else:
-                    wrong.pop(each.service, None)
-                    how = " ".join(met.protocols) if met.protocols else "no TLS"
-                    auth = f", AUTH {' '.join(met.auth_after)} inside TLS" if met.auth_after else ""
-                    self.tell.say(f"{label(each)}: verified: {each.tls if each.works else 'dead'}, {how}{auth}")
-            left = again
-            if not left or time.monotonic() > end:
-                return [words for some in wrong.values() for words in some]
-            time.sleep(PAUSE)
 
     def _daemons(self, plan: Plan) -> None:
         """Have other daemons read their files again, where systemd is there to do it; else say what to run."""
@@ -565,16 +529,6 @@ def _named(each: Difference) -> str:
     place = f"{each.file}:{each.line}" if each.line else each.file
     what = f"{each.setting} = {each.live}" if each.live and each.setting != each.service else each.setting
     return f"{place}: {each.kind} {what}".rstrip() + (f" ({each.service})" if each.service else "")
-
-
-def _address(found: Subject, given: str) -> str:
-    """Where to reach a listener from this machine: its own address, else the first of inet_interfaces."""
-    words = (given or found.main.text("inet_interfaces")).replace(",", " ").split()
-    first = words[0].strip("[]") if words else "all"
-    only6 = found.main.text("inet_protocols").strip().lower() == "ipv6"
-    if first.lower() in ("all", "loopback-only", "localhost", "0.0.0.0", "::"):
-        return "::1" if only6 or first == "::" else "127.0.0.1"
-    return first
 
 
 def machine_platform(machine: Machine, directory: str | None) -> Platform:
