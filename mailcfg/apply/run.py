@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mailcfg import __version__, state
-from mailcfg.apply import place
+from mailcfg.apply import making, place
 from mailcfg.apply.change import FileChange
 from mailcfg.apply.daemon import Daemon, Ended, booted_with_systemd, program
 from mailcfg.apply.daemon import run as run_program
@@ -17,7 +17,6 @@ from mailcfg.apply.prove import disproved, unreached
 from mailcfg.apply.transaction import Progress, State
 from mailcfg.behaviour.changes import changes
 from mailcfg.cli import ExitCode, Failure
-from mailcfg.configuration import CertificateFiles
 from mailcfg.drift.difference import Difference
 from mailcfg.facts.platforms import Platform, platform
 from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release, nearest
@@ -110,14 +109,22 @@ class Applier:
         self.tell.show(plan)
         if self._stops(plan):
             return ExitCode.FINDINGS
-        self._make_certificates(plan, kept)
-        self._narrow(plan)
+        configuration = plan.wanted.configuration
+        making.sweep(configuration.certificates, self.machine.root)
+        made = making.make(
+            plan.merged.certificates,
+            configuration.openssl,
+            plan.platform,
+            self.machine,
+            f"{kept.path}/openssl",
+            self.tell.say,
+        )
+        making.narrow(plan.merged.narrowed, self.machine.root, self.tell.say)
+        changed = [*plan.merged.changes, *made]
         number = max(kept.numbers(), default=0) + 1
         record = self._record(plan, number, state.current(kept.path))
-        kept.write_generation(record, plan.merged.changes, self._bundle(plan), self._own())
-        code = self._switch(
-            kept, number, number, plan.merged.changes, plan.directory, plan.platform, plan.postfix, plan
-        )
+        kept.write_generation(record, changed, self._bundle(plan), self._own())
+        code = self._switch(kept, number, number, changed, plan.directory, plan.platform, plan.postfix, plan)
         if code is ExitCode.AGREES:
             self._daemons(plan)
             self._left(plan)
@@ -200,66 +207,6 @@ class Applier:
         self.tell.say("left as they are, since the policy does not manage them (--prune takes them out):")
         for each in plan.merged.left:
             self.tell.say(f"  {_named(each)}")
-
-    # --- certificates and keys ---------------------------------------------------------------------------------------
-
-    def _make_certificates(self, plan: Plan, kept: State) -> None:
-        """Run the policy's own scripts for certificates that are absent or wrong: a key is never replaced by them."""
-        for each in plan.wanted.configuration.certificates:
-            self._sweep(each)
-        if not plan.merged.certificates:
-            return
-        from mailcfg import render
-
-        for each in plan.merged.certificates:
-            here = self._below_root(each)
-            facts = plan.platform
-            texts = render.certificate_files(
-                here, plan.wanted.configuration.openssl, facts.certificates.ca_bundle, facts.commands.reload
-            )
-            folder = f"{kept.path}/openssl"
-            place.remove_tree(folder)
-            os.mkdir(folder, 0o700)
-            for path, text in texts.items():
-                if path.startswith("openssl/"):
-                    name = path.removeprefix("openssl/")
-                    place.write(f"{folder}/{name}", File(text.encode(), 0o600, *self._own()))
-            ended = run_program("/bin/sh", f"{folder}/{each.name}.sh")
-            place.remove_tree(folder)
-            if ended.code:
-                raise Failure(f"the certificate {each.name} could not be made: {'; '.join(ended.said)}")
-            for line in ended.said:
-                self.tell.say(line)
-
-    def _below_root(self, each: CertificateFiles) -> CertificateFiles:
-        root = self.machine.root
-
-        def here(path: str) -> str:
-            return f"{root}{path}" if path else ""
-
-        return each._replace(
-            certificate_file=here(each.certificate_file),
-            key_file=here(each.key_file),
-            csr_file=here(each.csr_file),
-            ca_certificate_file=here(each.ca_certificate_file),
-            ca_key_file=here(each.ca_key_file),
-        )
-
-    def _sweep(self, each: CertificateFiles) -> None:
-        """Remove working directories that a killed script left beside its files: they can hold a key."""
-        here = self._below_root(each)
-        for path in (here.certificate_file, here.key_file, here.csr_file, here.ca_certificate_file, here.ca_key_file):
-            folder, _, name = path.rpartition("/")
-            for entry in os.listdir(folder) if path and os.path.isdir(folder) else ():
-                number = entry.removeprefix(f"{name}.new.")
-                if number != entry and number.isdecimal() and not os.path.exists(f"/proc/{number}"):
-                    place.remove_tree(f"{folder}/{entry}")
-
-    def _narrow(self, plan: Plan) -> None:
-        """Take permissions of a key away that it should not give. Nothing is copied, and nothing is widened."""
-        for path, mode in plan.merged.narrowed:
-            os.chmod(f"{self.machine.root}{path}", mode)
-            self.tell.say(f"{path}: mode {mode:04o}")
 
     # --- the switch --------------------------------------------------------------------------------------------------
 

@@ -460,7 +460,7 @@ class State:
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             if name.endswith(".new"):
                 place.remove_tree(f"{folder}/{name}")
-        for name in (f"{state.TRANSACTION}.new", f"{state.APPLIED}.new"):
+        for name in (f"{state.TRANSACTION}.new", f"{state.APPLIED}.new", "openssl", "check"):
             place.remove_tree(f"{self.path}/{name}")
 
     def changed_since(self, number: int) -> list[str]:
