@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from mailcfg import archive, trusted
+from mailcfg import archive, state, trusted
 from mailcfg.archive import FILE_LIMIT, MEMBER_LIMIT, TOTAL_LIMIT, shown
 from mailcfg.cli import Failure
 from mailcfg.configuration import Configuration
@@ -17,9 +17,6 @@ from mailcfg.trusted import MANIFEST, Distrusted
 SITE = "/etc/mailcfg/site.toml"
 """Where a host keeps its policy."""
 
-APPLIED = "/var/lib/mailcfg/applied"
-"""Where the bundle that was applied last is kept."""
-
 VARIABLE = "MAILCFG_SITE"
 
 
@@ -30,9 +27,11 @@ def named(given: str | None, live: Machine) -> str:
     chosen = given or os.environ.get(VARIABLE)
     if chosen:
         return chosen
-    for place in (SITE, APPLIED):
-        if live.look(place, content=False) is not None:
-            return f"{live.root}{place}"
+    if live.look(SITE, content=False) is not None:
+        return f"{live.root}{SITE}"
+    place = f"{state.directory(live.root, '', '')}/{state.APPLIED}"
+    if os.path.lexists(place):
+        return place
     raise Failure(f"no policy: name a site.toml or a bundle, set {VARIABLE}, or put the policy at {live.root}{SITE}")
 
 

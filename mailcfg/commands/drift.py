@@ -109,7 +109,7 @@ def _with_causes(arguments: argparse.Namespace, comparison: Comparison, now: flo
     """Say of each row who moved, where mailcfg has applied something here. What of its state cannot be read is told,
     and is no reason to call the answer unknown: how the policy and the machine differ is known all the same.
     """
-    from mailcfg import state, target
+    from mailcfg import host, state, target
     from mailcfg.desired import moved
     from mailcfg.drift.causes import with_causes
     from mailcfg.facts.platforms import platform
@@ -122,6 +122,9 @@ def _with_causes(arguments: argparse.Namespace, comparison: Comparison, now: flo
     live = Machine(arguments.root)
     default = platform(wanted.configuration.platform).postfix.config_directory
     place = state.directory(live.root, wanted.configuration.config_directory, default)
+    if host.exists(f"{place}/{state.TRANSACTION}"):
+        words = "an apply is under way on this machine, or was killed: the next one finishes it or undoes it"
+        print(f"mailcfg: {words}", file=sys.stderr)
     try:
         number = state.current(place)
         if not number:

@@ -236,6 +236,18 @@ def test_a_file_that_changes_meanwhile(root: Path) -> None:
     assert snapshot(root) == {name: each for name, each in edited.items() if not name.startswith("var/lib/mailcfg")}
 
 
+def test_drift_says_that_an_apply_was_killed(root: Path) -> None:
+    kept = state_of(root)
+    changes = [change(root, f"/etc/postfix/{name}", b"x = y\n") for name in ("main.cf", "master.cf")]
+    kept.write_generation(RECORD, changes, {}, (os.geteuid(), os.getegid()))
+    kept.stage(1, 1, changes, "/etc/postfix")
+    kept.unlock()
+    assert "an apply is under way on this machine, or was killed" in mailcfg("drift", SITE, "--root", root).err
+    assert apply(root).code == 0
+    answer = mailcfg("drift", SITE, "--root", root)
+    assert (answer.code, answer.err) == (0, "")
+
+
 def test_what_others_do_in_the_directory_meanwhile_is_kept(root: Path) -> None:
     """Between staging and the exchange: a file comes, one is replaced by a rename, one is edited, one goes."""
     kept = state_of(root)
