@@ -30,7 +30,7 @@ class Merged(NamedTuple):
     """What is to be done. `left`: differences that are not the policy's to mend. `certificates` are to be made first;
     `narrowed`: keys that too many may read, with the permissions that they get. `kept`: why a file's permissions are
     not the manifest's, in sentences. `dropped` are overrides that services of the policy lose, since it does not have
-    them.
+    them. `awaited` are differences of certificates that somebody else makes.
     """
 
     changes: list[FileChange]
@@ -39,6 +39,7 @@ class Merged(NamedTuple):
     narrowed: list[tuple[str, int]]
     kept: list[str]
     dropped: list[str]
+    awaited: list[Difference]
 
 
 def merge(
@@ -98,7 +99,7 @@ class _Merge:
             if not same(before, after):
                 changes.append(FileChange(target.path, before, after))
         certificates, narrowed = self._certificates()
-        return Merged(changes, self._left(), certificates, narrowed, kept, self.dropped)
+        return Merged(changes, self._left(), certificates, narrowed, kept, self.dropped, self._awaited(certificates))
 
     def _unwritten(self, target: Target) -> bool:
         """Whether main.cf or master.cf says the policy's settings in other words, while something else differs."""
@@ -223,6 +224,10 @@ class _Merge:
         return [each for each in self.differences if each.file == path and each.kind in ("extra", "shadowed")]
 
     # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def _awaited(self, made: list[CertificateFiles]) -> list[Difference]:
+        names = {each.name for each in made}
+        return [each for each in self.differences if each.kind == "certificate" and each.setting not in names]
 
     def _left(self) -> list[Difference]:
         """What stays different: what is not the policy's to change."""

@@ -63,6 +63,11 @@ class Plan(NamedTuple):
         return self.wanted.configuration.config_directory
 
     @property
+    def main_path(self) -> str:
+        """Where main.cf is."""
+        return f"{self.directory}/main.cf"
+
+    @property
     def weaker(self) -> tuple[Change, ...]:
         """Ways in which less is protected than before."""
         return tuple(each for each in self.consequences if each.weaker)

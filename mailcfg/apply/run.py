@@ -165,7 +165,14 @@ class Applier:
         number = max(kept.numbers(), default=0) + 1
         kept.write_generation(self._record(plan, number, current), [], self._bundle(plan), self._own())
         kept.complete(Progress(number, number, "switched", None, (), ()))
-        kept.note(int(self.now), "remembered", number, plan.source)
+        self._note(kept, "remembered", number, plan.source)
+
+    def _note(self, kept: State, event: str, generation: int, words: str = "") -> None:
+        """Add to the journal. That it cannot be written is told, and changes nothing of what was done."""
+        try:
+            kept.note(int(self.now), event, generation, words)
+        except OSError as error:
+            self.tell.warn(f"{kept.path}/{state.JOURNAL}: {error.strerror}: {event} is not noted")
 
     def _refuse_unsafe(self, plan: Plan) -> None:
         """Refuse what would be written through a link, or into a directory where somebody else can put other files."""
@@ -196,17 +203,26 @@ class Applier:
             for finding in plan.errors:
                 where = f"{finding.location.file}:{finding.location.line}: " if finding.location.line else ""
                 self.tell.warn(f"{where}error[{finding.rule}] {finding.message}: {finding.effect}")
+            for row in plan.merged.awaited:
+                self.tell.warn(f"the certificate {row.setting} is not mailcfg's to make: {row.file}: {_why(row)}")
             self.tell.warn("nothing is applied; --allow-findings does it all the same")
             stops = True
         return stops
 
     def _left(self, plan: Plan) -> None:
         """Tell what stays different, since it is not the policy's to change."""
-        if not plan.merged.left:
-            return
-        self.tell.say("left as they are, since the policy does not manage them (--prune takes them out):")
-        for each in plan.merged.left:
+        extras = [
+            each for each in plan.merged.left if each.kind in ("extra", "shadowed") or each.file == plan.main_path
+        ]
+        others = [each for each in plan.merged.left if each not in extras]
+        if extras:
+            self.tell.say("left as they are, since the policy does not manage them (--prune takes them out):")
+        for each in extras:
             self.tell.say(f"  {_named(each)}")
+        if others:
+            self.tell.say("not for mailcfg to mend:")
+        for each in others:
+            self.tell.say(f"  {each.file}: {each.kind}: {_why(each)}")
 
     # --- the switch --------------------------------------------------------------------------------------------------
 
@@ -235,7 +251,7 @@ class Applier:
             kept.undo(progress)
             raise
         progress = kept.commit(progress, changed, directory)
-        kept.note(int(self.now), "switched", number, ", ".join(each.path for each in changed))
+        self._note(kept, "switched", number, ", ".join(each.path for each in changed))
         return self._prove(kept, progress, directory, facts, needed, daemon if running else None, baseline)
 
     def _prove(
@@ -251,7 +267,7 @@ class Applier:
         """Have Postfix read the files in force, and hold what it does against the prediction."""
         if daemon is None:
             kept.complete(progress)
-            kept.note(int(self.now), "applied", progress.generation, "not verified")
+            self._note(kept, "applied", progress.generation, "not verified")
             if not self.machine.root:
                 self.tell.say(
                     "Postfix was not told: it reads the files at its next reload or start"
@@ -266,19 +282,19 @@ class Applier:
         except BaseException:
             # Whatever ends it here, Ctrl-C too: what was not proven does not stay.
             kept.revert(progress)
-            kept.note(int(self.now), "rolled back", progress.generation, "interrupted")
+            self._note(kept, "rolled back", progress.generation, "interrupted")
             self._back(daemon)
             self.tell.warn("interrupted: the files are as they were before")
             raise
         if not wrong:
             kept.complete(progress)
-            kept.note(int(self.now), "applied", progress.generation, "verified")
+            self._note(kept, "applied", progress.generation, "verified")
             return ExitCode.AGREES
         self.tell.warn("Postfix does not do what these files say:")
         for each in wrong:
             self.tell.warn(f"  {each}")
         kept.revert(progress)
-        kept.note(int(self.now), "rolled back", progress.generation, "; ".join(wrong))
+        self._note(kept, "rolled back", progress.generation, "; ".join(wrong))
         said = self._back(daemon)
         self.tell.warn("rolled back: the files are as they were before" + (f"; {said}" if said else ", and in force"))
         return ExitCode.FINDINGS
@@ -380,7 +396,7 @@ class Applier:
             running = daemon is not None and self.wish.reload and daemon.is_running()
             if self._prove(kept, progress, directory, facts, "restart", daemon if running else None, {}):
                 return "reverted"
-        kept.note(int(self.now), "recovered", 0, done)
+        self._note(kept, "recovered", 0, done)
         return done
 
     def rollback(self, facts: Platform) -> ExitCode:
@@ -411,7 +427,7 @@ class Applier:
         daemon = self._daemon(directory, facts)
         if daemon is not None and self.wish.reload and done != "undone":
             self._back(daemon)
-        kept.note(int(self.now), "rolled back", progress.generation, "it had been killed")
+        self._note(kept, "rolled back", progress.generation, "it had been killed")
         self.tell.say("the run that was killed is undone: the files are as they were before it")
         return ExitCode.AGREES
 
@@ -470,6 +486,10 @@ def _file(kept: State, number: int, index: int, was: state.Status | None) -> Fil
 
 def _words(ended: Ended) -> str:
     return "; ".join(ended.said) or f"exit status {ended.code}"
+
+
+def _why(row: Difference) -> str:
+    return "; ".join(row.explanation) or f"{row.live}, desired {row.desired}"
 
 
 def _named(each: Difference) -> str:

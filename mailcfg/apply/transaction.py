@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from mailcfg import state
@@ -377,7 +378,10 @@ class State:
     def revert(self, progress: Progress) -> None:
         """Put back the files as they were before this transaction switched them, and end it."""
         record = state.load(self.path, progress.generation)
-        progress = self.save(progress._replace(stage="reverting"))
+        progress = progress._replace(stage="reverting")
+        # On a full disk this cannot be written down: a run that is killed from here on is finished, and not undone.
+        with suppress(OSError):
+            self.save(progress)
         if progress.swap and self._is_swapped(progress, progress.swap):
             exchange(progress.swap.live, progress.swap.staged)
             place.settle(os.path.dirname(progress.swap.live))

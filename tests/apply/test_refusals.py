@@ -380,6 +380,15 @@ def test_a_policy_with_a_mistake(root: Path, tmp_path: Path) -> None:
     assert snapshot(root) == before
 
 
+def test_a_certificate_that_somebody_else_makes(root: Path) -> None:
+    before = snapshot(root)
+    answer = mailcfg("apply", ROOT / "sites/submission-only.toml", "--root", root)
+    assert answer.code == 1
+    where = "/etc/letsencrypt/live/submit.example.com/fullchain.pem"
+    assert f"the certificate submit is not mailcfg's to make: {where}: the certificate is absent" in answer.err
+    assert snapshot(root) == before
+
+
 def test_nothing_to_roll_back(root: Path) -> None:
     answer = mailcfg("rollback", "--root", root)
     assert answer.code == 2
