@@ -180,6 +180,40 @@ def test_a_full_disk(root: Path, tmp_path: Path, what: str) -> None:
     assert len(ends) > 3
 
 
+@pytest.mark.parametrize("kind", ["overlay", "bind"])
+def test_where_a_directory_cannot_be_exchanged(root: Path, tmp_path: Path, kind: str) -> None:
+    """As in a container: no directory of an image can be renamed, nor one that something is mounted on."""
+    lab.needs("unshare", "mount")
+    disk = tmp_path / "disk"
+    (disk / "merged").mkdir(parents=True)
+    if kind == "overlay":
+        layers = f"lowerdir={root},upperdir={disk}/t/u,workdir={disk}/t/w"
+        mount = f"mount -t overlay over -o {layers} {disk}/merged; place={disk}/merged"
+    else:
+        mount = f"mount --bind {root}/etc/postfix {root}/etc/postfix; place={root}"
+    script = f"""
+set -e
+mkdir {disk}/t; mount -t tmpfs tmp {disk}/t; mkdir {disk}/t/u {disk}/t/w
+{mount}
+{sys.executable} -m mailcfg apply {SITE} --root $place
+{sys.executable} -m mailcfg drift {SITE} --root $place --no-cache
+test -z "$(find $place -name '.mailcfg-*')"
+{sys.executable} -m mailcfg rollback --root $place
+cmp $place/etc/postfix/main.cf {tmp_path}/main.cf
+test ! -e $place/etc/postfix/sasl
+"""
+    (tmp_path / "main.cf").write_bytes((root / "etc/postfix/main.cf").read_bytes())
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        env={**os.environ, "MAILCFG_CACHE": ""},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # --- others at work --------------------------------------------------------------------------------------------------
 
 
