@@ -223,20 +223,17 @@ def remove_tree(path: str) -> None:
     os.rmdir(path)
 
 
-def make_directories(path: str, like: tuple[int, int]) -> list[str]:
-    """Make a directory and those above it; those that were made, the outermost first. `like`: user and group."""
+def make_directories(path: str, like: tuple[int, int]) -> None:
+    """Make a directory and those above it. `like`: user and group."""
     missing: list[str] = []
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
-    made: list[str] = []
     for each in reversed(missing):
         os.mkdir(each, 0o755)
         os.chmod(each, 0o755)
         if (os.geteuid(), os.getegid()) != like:
             os.chown(each, *like)
-        made.append(each)
-    return made
 
 
 def replace_text(path: str, text: str) -> None:

@@ -228,12 +228,11 @@ class State:
             inside = [each for each in changes if each.path.startswith(f"{directory}/")]
             swap = self._stage_directory(progress.swap, inside, directory)
         moves = {each.path: each for each in progress.moves}
-        made: list[str] = []
         for each in changes:
             move = moves.get(each.path)
             if move is not None and each.after is not None:
-                made += self._stage_file(each, move)
-        return self.save(progress._replace(swap=swap, made=tuple(made)))
+                self._stage_file(each, move)
+        return self.save(progress._replace(swap=swap))
 
     def _stage_singly(self, progress: Progress, changes: list[FileChange], directory: str) -> Progress:
         """The same without an exchange of directories, where the file system has none."""
@@ -257,7 +256,10 @@ class State:
             folder, _, name = self._real(each.path).rpartition("/")
             staged = f"{folder}/.mailcfg-{progress.generation}-{name}" if each.after is not None else ""
             moves.append(Move(staged, each.path))
-        return progress._replace(swap=swap, moves=tuple(moves))
+        # Said before they are made, so that a killed run leaves none behind.
+        missing = dict.fromkeys(each for move in moves if move.staged for each in self._missing_above(move.path))
+        made = sorted(self._real(each) for each in missing)
+        return progress._replace(swap=swap, moves=tuple(moves), made=tuple(made))
 
     def _stage_directory(self, swap: Swap, changes: list[FileChange], directory: str) -> Swap:
         place.remove_tree(swap.staged)
@@ -272,13 +274,12 @@ class State:
         place.finish_tree(swap.live, swap.staged)
         return Swap(swap.live, swap.staged, *place.inode(swap.staged))
 
-    def _stage_file(self, change: FileChange, move: Move) -> list[str]:
+    def _stage_file(self, change: FileChange, move: Move) -> None:
         assert change.after is not None
-        made = place.make_directories(os.path.dirname(move.staged), self.machine.owners)
+        place.make_directories(os.path.dirname(move.staged), self.machine.owners)
         place.remove_tree(move.staged)
         place.write(move.staged, change.after, self._like(change))
         place.settle(os.path.dirname(move.staged))
-        return made
 
     def _like(self, change: FileChange) -> str | None:
         """The file from which a new one takes labels and access lists: the one in whose place it comes."""

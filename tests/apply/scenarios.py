@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailcfg import cli
+from mailcfg import cli, host
 from mailcfg.apply import transaction
 from tests.apply.killed import Scenario, Trial, run
 from tests.postfix import lab
@@ -69,8 +69,8 @@ def scenario(name: str) -> Iterator[tuple[Scenario, Path]]:
         work.mkdir()
         packaged = path / "packaged"
         machine(packaged)
-        if name in ("one-by-one", "together", "recovery"):
-            setattr(transaction, "exchange", lambda one, other: False)  # noqa: B010
+        one_by_one = name in ("one-by-one", "together", "recovery")
+        setattr(transaction, "exchange", (lambda one, other: False) if one_by_one else host.exchange)  # noqa: B010
         together = () if name in ("one-by-one", "recovery") else TOGETHER
         if name == "rollback":
             assert cli.main(apply(packaged)) == 0
