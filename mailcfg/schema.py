@@ -87,6 +87,15 @@ def plan() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "mailcfg plan", **schema}
 
 
+def apply() -> dict[str, Any]:
+    """The schema of `mailcfg apply --format json` and of `rollback --format json`."""
+    from mailcfg.reports.applied import SCHEMA, Document
+
+    schema = _of(Document)
+    schema["properties"]["schema"] = {"const": SCHEMA}
+    return {"$schema": DRAFT, "title": "mailcfg apply", **schema}
+
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "site": site,
     "manifest": manifest,
@@ -95,6 +104,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "behaviour": behaviour,
     "findings": findings,
     "plan": plan,
+    "apply": apply,
 }
 """Every schema by the stem of its file."""
 

@@ -15,6 +15,7 @@ from mailcfg.dates import date
 from mailcfg.desired import Desired, Whole, moved
 from mailcfg.drift.compare import compare
 from mailcfg.drift.difference import Difference, Unknown
+from mailcfg.drift.pending import with_pending
 from mailcfg.facts.platforms import Platform, platform
 from mailcfg.facts.platforms.detect import OS_RELEASE, by_os_release
 from mailcfg.facts.version import Version
@@ -41,7 +42,8 @@ SURROUNDINGS = ("saslauthd-socket-chroot", "saslauthd-socket-permission")
 class Plan(NamedTuple):
     """All that is known before. `before` and `after` are the machine as it is and as it would be; `errors` are findings
     of that severity which the live files do not have, `told` those which are no reason to stop. `postfix` is what it
-    needs to read the new files, `daemons` are commands for others, and why.
+    needs to read the new files, `daemons` are commands for others, and why. `pending`: Postfix runs, and has not read
+    the files that are there.
     """
 
     source: str
@@ -56,6 +58,7 @@ class Plan(NamedTuple):
     told: tuple[Finding, ...]
     postfix: ServiceAction
     daemons: tuple[tuple[str, str], ...]
+    pending: bool
 
     @property
     def directory(self) -> str:
@@ -86,7 +89,7 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
     wanted = moved(whole.desired, directory) if directory else whole.desired
     facts = platform(wanted.configuration.platform)
     _fitting(wanted, machine)
-    compared = compare(wanted, machine, now)
+    compared = with_pending(compare(wanted, machine, now), machine)
     live = compared.live
     assert live is not None
     _usable(wanted, live, compared.report.unknown, machine.root)
@@ -128,6 +131,7 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
         tuple(each for each in told if each not in new),
         action(merged.changes, before, after, certificates=bool(merged.certificates or merged.narrowed)),
         _daemons(merged.changes, wanted, facts),
+        any(each.kind == "pending" for each in compared.report.differences),
     )
 
 

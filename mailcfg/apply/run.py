@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailcfg import __version__, state
@@ -27,6 +28,7 @@ from mailcfg.live import Door
 from mailcfg.machine import File, Machine, Unreadable
 from mailcfg.manifest import ManifestError, read_manifest
 from mailcfg.overlay import Overlay
+from mailcfg.reports.applied import Status
 from mailcfg.rule import Subject
 from mailcfg.state import Damaged, Record
 
@@ -46,9 +48,30 @@ class Teller:
     """Says what is done: `say` a line of the report, `warn` what went wrong, `show` all of a plan."""
 
     def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], show: Callable[[Plan], None]) -> None:
-        self.say = say
+        self._say = say
         self.warn = warn
         self.show = show
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Say a line, and keep it."""
+        self.said.append(line)
+        self._say(line)
+
+
+@dataclass
+class Outcome:
+    """What became of it, for a report. `plan` is None for a rollback; `reasons` say why something was not done."""
+
+    site: str
+    source: str
+    status: Status
+    generation: int
+    verified: bool
+    plan: Plan | None
+    changed: list[FileChange]
+    reasons: list[str]
+    postfix: ServiceAction = "nothing"
 
 
 class Applier:
@@ -61,6 +84,7 @@ class Applier:
         self.wish = wish
         self.tell = teller
         self.versions: tuple[Version, Version] | None = None
+        self.outcome = Outcome("", "", "unchanged", 0, False, None, [], [])
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
@@ -68,7 +92,9 @@ class Applier:
         """Make the machine what a policy or a bundle says. Raises PolicyError, Unreadable, Failure and OSError."""
         plan = make_plan(source, door, self.machine, self.directory, self.now, prune=self.wish.prune)
         self.versions = plan.before.postfix, plan.before.openssl
+        self.outcome.site, self.outcome.source, self.outcome.plan = plan.wanted.site, plan.source, plan
         kept = self._state(plan.directory, plan.platform)
+        self.outcome.generation = state.current(kept.path)
         if self.wish.dry_run:
             return self._dry(plan, kept)
         self._refuse_unsafe(plan)
@@ -95,6 +121,8 @@ class Applier:
             self.tell.say(f"{plan.wanted.site}: nothing to change")
             self._left(plan)
             return ExitCode.AGREES
+        self.outcome.status, self.outcome.changed = "planned", plan.merged.changes
+        self.outcome.postfix = plan.postfix
         self.tell.show(plan)
         self._stops(plan)
         self._left(plan)
@@ -104,10 +132,13 @@ class Applier:
         if plan.is_empty:
             self.tell.say(f"{plan.wanted.site}: nothing to change")
             self._remember(plan, kept)
+            code = self._tell_postfix(plan) if plan.pending else ExitCode.AGREES
             self._left(plan)
-            return ExitCode.AGREES
+            return code
+        self.outcome.changed = plan.merged.changes
         self.tell.show(plan)
         if self._stops(plan):
+            self.outcome.status = "refused"
             return ExitCode.FINDINGS
         configuration = plan.wanted.configuration
         making.sweep(configuration.certificates, self.machine.root)
@@ -129,6 +160,25 @@ class Applier:
             self._daemons(plan)
             self._left(plan)
         return code
+
+    def _tell_postfix(self, plan: Plan) -> ExitCode:
+        """The files are as they should be, and Postfix has not read them yet: have it do so, and prove it."""
+        daemon = self._daemon(plan.directory, plan.platform)
+        if daemon is None or not self.wish.reload or not daemon.is_running():
+            return ExitCode.AGREES
+        wrong = self._read_again(daemon, "reload")
+        wrong = wrong or disproved(self._subject(plan.directory, plan.platform), {}, self.tell.say)
+        self.outcome.verified = not wrong
+        self._fault(wrong)
+        return ExitCode.FINDINGS if wrong else ExitCode.AGREES
+
+    def _fault(self, wrong: list[str]) -> None:
+        """Tell what Postfix does otherwise than its files say."""
+        if wrong:
+            self.tell.warn("Postfix does not do what these files say:")
+        for each in wrong:
+            self.tell.warn(f"  {each}")
+        self.outcome.reasons += wrong
 
     def _own(self) -> tuple[int, int]:
         return os.geteuid(), os.getegid()
@@ -197,12 +247,14 @@ class Applier:
             self.tell.warn("less would be protected than now:")
             for each in plan.weaker:
                 self.tell.warn(f"  {each.where}: {each.now} (now: {each.was})")
+                self.outcome.reasons.append(f"{each.where}: {each.now}")
             self.tell.warn("nothing is applied; --allow-weaker does it all the same")
             stops = True
         if plan.errors and not self.wish.allow_findings:
             for finding in plan.errors:
                 where = f"{finding.location.file}:{finding.location.line}: " if finding.location.line else ""
                 self.tell.warn(f"{where}error[{finding.rule}] {finding.message}: {finding.effect}")
+                self.outcome.reasons.append(f"{where}{finding.rule}: {finding.message}")
             for row in plan.merged.awaited:
                 self.tell.warn(f"the certificate {row.setting} is not mailcfg's to make: {row.file}: {_why(row)}")
             self.tell.warn("nothing is applied; --allow-findings does it all the same")
@@ -265,6 +317,8 @@ class Applier:
         baseline: dict[str, str],
     ) -> ExitCode:
         """Have Postfix read the files in force, and hold what it does against the prediction."""
+        self.outcome.status = "applied"
+        self.outcome.generation = progress.leads_to
         if daemon is None:
             kept.complete(progress)
             self._note(kept, "applied", progress.generation, "not verified")
@@ -289,17 +343,18 @@ class Applier:
         if not wrong:
             kept.complete(progress)
             self._note(kept, "applied", progress.generation, "verified")
+            self.outcome.verified = True
             return ExitCode.AGREES
-        self.tell.warn("Postfix does not do what these files say:")
-        for each in wrong:
-            self.tell.warn(f"  {each}")
+        self._fault(wrong)
         kept.revert(progress)
+        self.outcome.status, self.outcome.generation = "rolled-back", state.current(kept.path)
         self._note(kept, "rolled back", progress.generation, "; ".join(wrong))
         said = self._back(daemon)
         self.tell.warn("rolled back: the files are as they were before" + (f"; {said}" if said else ", and in force"))
         return ExitCode.FINDINGS
 
     def _read_again(self, daemon: Daemon, needed: ServiceAction) -> list[str]:
+        self.outcome.postfix = needed
         if needed == "nothing":
             return []
         ended = daemon.restart() if needed == "restart" else daemon.reload()
@@ -432,7 +487,7 @@ class Applier:
         return ExitCode.AGREES
 
     def _rollback_changes(self, kept: State) -> tuple[Record, list[FileChange]]:
-        number = state.current(kept.path)
+        number = self.outcome.generation = state.current(kept.path)
         if not number:
             raise Failure("there is nothing to roll back: no generation is in force")
         try:
@@ -447,6 +502,8 @@ class Applier:
 
     def _rollback_plan(self, kept: State) -> ExitCode:
         record, changed = self._rollback_changes(kept)
+        self.outcome.site, self.outcome.source = record.site, record.source
+        self.outcome.status, self.outcome.changed = "planned", changed
         self.tell.say(f"generation {record.number} ({record.site}, from {record.source}) would be rolled back:")
         for each in changed:
             self.tell.say(f"  {each.path}: {'restored' if each.after is not None else 'removed'}")
@@ -454,12 +511,15 @@ class Applier:
 
     def _rollback(self, kept: State, directory: str, facts: Platform) -> ExitCode:
         record, changed = self._rollback_changes(kept)
+        self.outcome.site, self.outcome.source, self.outcome.changed = record.site, record.source, changed
         for each in changed:
             place.refuse_unsafe(self.machine.root, each.path)
         edited = kept.changed_since(record.number)
         if edited and not self.wish.discard_edits:
+            self.outcome.status = "refused"
             for path in edited:
                 self.tell.warn(f"{path} was changed since it was applied")
+                self.outcome.reasons.append(f"{path} was changed since it was applied")
             self.tell.warn("nothing is rolled back; --discard-edits does it, and keeps what is replaced in the state")
             return ExitCode.FINDINGS
         before = self._subject(directory, facts)
@@ -474,6 +534,7 @@ class Applier:
         told = changes(before.behaviour, after.behaviour)
         code = self._switch(kept, number, record.previous, changed, directory, facts, needed, None, record.directories)
         if code is ExitCode.AGREES:
+            self.outcome.status = "rolled-back"
             self.tell.say(f"rolled back generation {record.number}: {len(changed)} files are as they were before it")
             for change in told:
                 self.tell.say(f"  {change.where}: {change.now}{' (weaker)' if change.weaker else ''}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from difflib import unified_diff
+from typing import Literal
 
 from mailcfg.apply.change import FileChange
 from mailcfg.apply.plan import Plan
+from mailcfg.apply.run import Outcome
 from mailcfg.machine import File
+from mailcfg.reports.applied import SCHEMA, Document, FileDocument, LeftDocument, MetDocument
 from mailcfg.reports.text import clean
 from mailcfg.secrets import masked
 
@@ -47,6 +50,41 @@ def render(plan: Plan, color: bool, dry: bool) -> str:
         lines += ["", f"then {SERVICE[plan.postfix]}"]
         lines += [f"then: {command}    # {why}" for command, why in plan.daemons]
     return "\n".join(line if line.startswith("\x1b") else clean(line) for line in lines) + "\n"
+
+
+def document(outcome: Outcome, said: list[str]) -> Document:
+    """What became of it, for programs."""
+    plan = outcome.plan
+    return Document(
+        SCHEMA,
+        outcome.site,
+        outcome.source,
+        outcome.status,
+        outcome.generation,
+        outcome.verified,
+        outcome.postfix,
+        tuple(_change(each) for each in outcome.changed),
+        tuple(each.name for each in plan.merged.certificates) if plan else (),
+        tuple(MetDocument(*each[:7]) for each in plan.consequences) if plan else (),
+        tuple(outcome.reasons),
+        tuple(
+            LeftDocument(each.kind, each.file, each.line, each.setting, each.service, each.live)
+            for each in (plan.merged.left if plan else ())
+        ),
+        tuple(said),
+    )
+
+
+def _change(change: FileChange) -> FileDocument:
+    before, after = change.before, change.after
+    if after is None:
+        return FileDocument(change.path, "removed", None)
+    kind: Literal["written", "changed", "status"] = "changed"
+    if before is None:
+        kind = "written"
+    elif before.data == after.data:
+        kind = "status"
+    return FileDocument(change.path, kind, f"{after.mode:04o}")
 
 
 def _file(change: FileChange, color: bool, dry: bool) -> list[str]:

@@ -38,6 +38,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-reload", action="store_true", help="change the files alone; nothing is verified then")
     parser.add_argument("--root", default="/", metavar="DIR", help="the machine's files are below DIR (default: /)")
     parser.add_argument("--config-dir", metavar="DIR", help="where main.cf lies (default: the platform's)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to tell it (default: text)")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     add_color(parser)
 
@@ -60,7 +61,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     machine = applier.machine
     try:
         source = target.named(arguments.target, machine)
-        return applier.apply(source, machine if target.found_there(arguments.target) else Machine())
+        code = applier.apply(source, machine if target.found_there(arguments.target) else Machine())
+        tell(arguments, applier)
+        return code
     except PolicyError as error:
         from mailcfg.reports import text
 
@@ -87,12 +90,23 @@ def made(arguments: argparse.Namespace, wish: Wish) -> Applier:
     return Applier(Machine(arguments.root), place, time.time(), wish, _teller(arguments))
 
 
+def tell(arguments: argparse.Namespace, applier: Applier) -> None:
+    """Print what became of it, where programs read it."""
+    if arguments.format == "json":
+        from mailcfg.apply.tell import document
+        from mailcfg.reports.applied import render
+
+        sys.stdout.write(render(document(applier.outcome, applier.tell.said)))
+
+
 def _teller(arguments: argparse.Namespace) -> Teller:
     from mailcfg.apply.run import Teller
     from mailcfg.reports.text import clean
 
+    aloud = not arguments.quiet and arguments.format == "text"
+
     def say(line: str) -> None:
-        if not arguments.quiet:
+        if aloud:
             print(clean(line), flush=True)
 
     def warn(line: str) -> None:
@@ -102,7 +116,7 @@ def _teller(arguments: argparse.Namespace) -> Teller:
     def show(plan: Plan) -> None:
         from mailcfg.apply.tell import render
 
-        if not arguments.quiet:
+        if aloud:
             sys.stdout.write(render(plan, colored(arguments.color, sys.stdout), arguments.dry_run))
             sys.stdout.flush()
 

@@ -23,12 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Roll back one generation."""
     from mailcfg.apply.run import Wish, machine_platform
-    from mailcfg.commands.apply import made
+    from mailcfg.commands.apply import made, tell
     from mailcfg.machine import Unreadable
 
     wish = Wish(arguments.dry_run, reload=not arguments.no_reload, discard_edits=arguments.discard_edits)
     applier = made(arguments, wish)
     try:
-        return applier.rollback(machine_platform(applier.machine, applier.directory))
+        code = applier.rollback(machine_platform(applier.machine, applier.directory))
+        tell(arguments, applier)
+        return code
     except Unreadable as error:
         raise Failure(str(error)) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from mailcfg.apply.change import FileChange
@@ -421,6 +423,36 @@ def test_a_certificate_that_somebody_else_makes(root: Path) -> None:
     where = "/etc/letsencrypt/live/submit.example.com/fullchain.pem"
     assert f"the certificate submit is not mailcfg's to make: {where}: the certificate is absent" in answer.err
     assert snapshot(root) == before
+
+
+def test_what_became_of_it_for_programs(root: Path, tmp_path: Path) -> None:
+    """Each status once, by the published schema."""
+    schema = json.loads((ROOT / "schemas/apply.schema.json").read_text())
+    strict = tmp_path / "quickstart.toml"
+    strict.write_text(SITE.read_text().replace('tls = "opportunistic"', 'tls = "required"'))
+    told: list[tuple[str, int, int]] = []
+    for words in (
+        ("apply", strict, "--dry-run"),
+        ("apply", strict),
+        ("apply", strict),
+        ("apply", SITE),
+        ("rollback", "--dry-run"),
+        ("rollback",),
+    ):
+        answer = mailcfg(*words, "--root", root, "--format", "json")
+        jsonschema.validate(answer.json, schema)
+        told.append((answer.json["status"], answer.json["generation"], answer.code))
+        assert answer.json["site"] == "quickstart"
+        assert bool(answer.json["reasons"]) == (answer.json["status"] == "refused")
+        assert answer.json["verified"] is False, "nothing runs below another root"
+    assert told == [
+        ("planned", 0, 1),
+        ("applied", 1, 0),
+        ("unchanged", 1, 0),
+        ("refused", 1, 1),
+        ("planned", 1, 1),
+        ("rolled-back", 0, 0),
+    ]
 
 
 def test_nothing_to_roll_back(root: Path) -> None:

@@ -248,6 +248,21 @@ def test_killed_when_the_files_are_in_force_and_postfix_does_not_know(machine: H
             }
 
 
+def test_files_that_postfix_has_not_read(machine: Host) -> None:
+    """They are as they should be, and newer than what runs: it is told to read them, and asked."""
+    apply(machine)
+    main = machine.at("/etc/postfix/main.cf")
+    time.sleep(3)  # As far as drift rounds the times of processes.
+    later = time.time()
+    os.utime(main, (later, later))
+    assert [each["kind"] for each in machine.mailcfg("drift", SITE, "--format", "json").json["differences"]] == [
+        "pending"
+    ]
+    answer = machine.mailcfg("apply", SITE, "--format", "json")
+    assert answer.code == 0, answer
+    assert (answer.json["status"], answer.json["verified"], answer.json["postfix"]) == ("unchanged", True, "reload")
+
+
 def test_without_a_running_postfix(machine: Host) -> None:
     machine.stop()
     said = apply(machine)
