@@ -488,10 +488,14 @@ class Applier:
 
     def _rollback_changes(self, kept: State) -> tuple[Record, list[FileChange]]:
         number = self.outcome.generation = state.current(kept.path)
-        if not number:
-            raise Failure("there is nothing to roll back: no generation is in force")
         try:
-            record = state.load(kept.path, number)
+            record = state.load(kept.path, number) if number else None
+            # One that found nothing to change has no files, and is nothing to go back from.
+            while record is not None and not record.files:
+                number = record.previous
+                record = state.load(kept.path, number) if number else None
+            if record is None:
+                raise Failure("there is nothing to roll back: nothing was changed here")
             found = [
                 (each.path, self.machine.look(each.path), _file(kept, number, index, each.before))
                 for index, each in enumerate(record.files)

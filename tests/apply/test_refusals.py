@@ -455,6 +455,20 @@ def test_what_became_of_it_for_programs(root: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_what_changed_nothing_is_nothing_to_go_back_from(root: Path, tmp_path: Path) -> None:
+    before = (root / "etc/postfix/main.cf").read_bytes()
+    assert apply(root).code == 0
+    site = tmp_path / "quickstart.toml"
+    site.write_text("# another line\n" + SITE.read_text())
+    assert mailcfg("apply", site, "--root", root).out == "quickstart: nothing to change\n"
+    assert (root / "var/lib/mailcfg/applied").readlink() == Path("generations/0002/bundle")
+    assert mailcfg("rollback", "--root", root).code == 0
+    assert (root / "etc/postfix/main.cf").read_bytes() == before
+    answer = mailcfg("rollback", "--root", root)
+    assert answer.code == 2
+    assert "nothing was changed here" in answer.err
+
+
 def test_nothing_to_roll_back(root: Path) -> None:
     answer = mailcfg("rollback", "--root", root)
     assert answer.code == 2
