@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.benchmarks import command, in_turn, table
+from tests.benchmarks.apply import apply
 from tests.benchmarks.check import check, many
 from tests.benchmarks.drift import drift, parsing
 from tests.sites import ROOT
@@ -107,6 +108,7 @@ def main() -> None:
         start_up(Path(folder))
         check(Path(folder))
         drift(Path(folder))
+        apply(Path(folder))
         parsing()
         fleet(Path(folder))
 
