@@ -213,7 +213,10 @@ class Applier:
             except (Unreadable, Damaged):
                 self.tell.warn(f"the record of generation {current} cannot be read: a new one is begun")
         number = max(kept.numbers(), default=0) + 1
-        kept.write_generation(self._record(plan, number, current), [], self._bundle(plan), self._own())
+        # What stands in them now was there before any edit to come.
+        found = [(each.path, self.machine.look(each.path)) for each in plan.wanted.targets]
+        same = [FileChange(path, there, there) for path, there in found if there is not None]
+        kept.write_generation(self._record(plan, number, current), same, self._bundle(plan), self._own())
         kept.complete(Progress(number, number, "switched", None, (), ()))
         self._note(kept, "remembered", number, plan.source)
 
@@ -490,8 +493,8 @@ class Applier:
         number = self.outcome.generation = state.current(kept.path)
         try:
             record = state.load(kept.path, number) if number else None
-            # One that found nothing to change has no files, and is nothing to go back from.
-            while record is not None and not record.files:
+            # One that found nothing to change is nothing to go back from.
+            while record is not None and all(each.before == each.after for each in record.files):
                 number = record.previous
                 record = state.load(kept.path, number) if number else None
             if record is None:

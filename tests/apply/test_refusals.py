@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -467,6 +468,16 @@ def test_what_changed_nothing_is_nothing_to_go_back_from(root: Path, tmp_path: P
     answer = mailcfg("rollback", "--root", root)
     assert answer.code == 2
     assert "nothing was changed here" in answer.err
+
+
+def test_of_a_host_that_was_in_sync_already_it_is_known_who_moved(root: Path) -> None:
+    assert apply(root).code == 0
+    shutil.rmtree(root / "var/lib/mailcfg")
+    assert apply(root).out == "quickstart: nothing to change\n"
+    with (root / "etc/postfix/main.cf").open("a") as file:
+        file.write("smtpd_tls_ask_ccert = yes\n")
+    answer = mailcfg("drift", SITE, "--root", root, "--format", "json")
+    assert [(each["kind"], each["cause"]) for each in answer.json["differences"]] == [("extra", "edited-by-hand")]
 
 
 def test_nothing_to_roll_back(root: Path) -> None:
