@@ -45,12 +45,20 @@ Command = Callable[[str], tuple[int, str]]
 """Sends a line and returns the code and the text of the reply."""
 
 
+_LOCK = Lock()
+"""The library has a single state: sessions take turns with it, a call at a time, whoever's they are."""
+
+_ALIVE: list[Client] = []
+"""The library keeps the callbacks of whoever came first for as long as the process lives."""
+
+
 class Client:
-    """One for the process: the library has a single state. Sessions take turns with it, a call at a time."""
+    """What a session logs in with."""
 
     def __init__(self, credentials: Credentials) -> None:
+        _ALIVE.append(self)
         self.credentials = credentials
-        self._lock = Lock()
+        self._lock = _LOCK
         self._lib: Any = ctypes.CDLL("libsasl2.so.2")
         secret = credentials.password.encode()
         # sasl_secret_t: a length and that many bytes.
