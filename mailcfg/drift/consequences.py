@@ -39,7 +39,7 @@ SERVER = frozenset(
         *("smtpd_tls_auth_only", "smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "smtpd_tls_ciphers"),
         *("smtpd_tls_mandatory_ciphers", "smtpd_tls_exclude_ciphers", "smtpd_tls_mandatory_exclude_ciphers"),
         *("smtpd_sasl_auth_enable", "smtpd_sasl_security_options", "smtpd_sasl_tls_security_options"),
-        *("broken_sasl_auth_clients", "tls_null_cipherlist", "tls_export_cipherlist", "tls_low_cipherlist"),
+        "broken_sasl_auth_clients",
     ]
 )
 CLIENT = frozenset(
@@ -131,14 +131,23 @@ class _Scene:
             planned=self._planned(which),
         ).behaviour
 
-    def refers(self, name: str) -> bool:
-        """Whether the value of another setting, that Postfix or somebody gave it, is made of this one's, or mail comes
-        in by an smtpd that is no listener.
-        """
+    def names(self, name: str) -> bool:
+        """Whether the value of another setting, that Postfix or somebody gave it, is made of this one's."""
         configuration = self._read.configuration
         settings = [*configuration.parameters, *(over for each in configuration.services for over in each.overrides)]
         forms = (f"${name}", f"${{{name}", f"$({name}")
-        if any(form in each.value for each in settings for form in forms):
+        return any(form in each.value for each in settings for form in forms)
+
+    def asks_dovecot(self) -> bool:
+        """Whether some smtpd asks Dovecot, of whose files not all are read."""
+        configuration = self._read.configuration
+        settings = [*configuration.parameters, *(over for each in configuration.services for over in each.overrides)]
+        return any(each.name == "smtpd_sasl_type" and each.value.strip() == "dovecot" for each in settings)
+
+    def refers(self, name: str) -> bool:
+        """Whether another setting is made of this one, or mail comes in by an smtpd that is no listener."""
+        configuration = self._read.configuration
+        if self.names(name):
             return True
         return any(each.command == "smtpd" and each.type != "inet" for each in configuration.services)
 
@@ -174,7 +183,8 @@ def _attributed(report: Report, scene: _Scene, consequences: tuple[Change, ...])
             if _is_reason(row, change):
                 found[at].append(_Effect(change.sentence, change.severity))
     return tuple(
-        _row(row, effects, equal=equal) for row, effects, equal in zip(report.differences, found, same, strict=True)
+        _row(row, effects, equal=equal, named=scene.names(row.setting))
+        for row, effects, equal in zip(report.differences, found, same, strict=True)
     )
 
 
@@ -219,6 +229,8 @@ def _is_decided(row: Difference, scene: _Scene) -> bool:
             return False
         if client and (side.unknown or any(each.unknown or each.table for each in side.outbound)):
             return False
+    if row.setting.endswith("security_options") and scene.asks_dovecot():
+        return False
     return not scene.refers(row.setting)
 
 
@@ -230,14 +242,15 @@ def _plain(behaviour: Behaviour) -> Behaviour:
     )
 
 
-def _row(row: Difference, found: list[_Effect], *, equal: bool) -> Difference:
+def _row(row: Difference, found: list[_Effect], *, equal: bool, named: bool) -> Difference:
+    """A row with its effects. `equal`: clients meet the same without it; `named`: another setting is made of it."""
     found = sorted(found, key=lambda each: SEVERITIES.index(each.severity))
     sentences = tuple(dict.fromkeys((*row.effects, *(each.sentence for each in found))))
     grave = min((row.severity, *(each.severity for each in found)), key=SEVERITIES.index)
     row = row._replace(effects=sentences, severity=grave)
     if sentences or row.kind not in EDITS:
         return row
-    logged = only_logged(row.setting, row.desired, row.live)
+    logged = not named and only_logged(row.setting, row.desired, row.live)
     if not (logged or equal or row.severity == "info"):
         return row
     again = any(each.startswith(TOLD_AGAIN) for each in row.explanation)

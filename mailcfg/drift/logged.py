@@ -7,7 +7,7 @@ LOGGED = frozenset(
         *("smtpd_tls_loglevel", "smtp_tls_loglevel", "lmtp_tls_loglevel", "tlsproxy_tls_loglevel"),
         *("tlsproxy_client_loglevel", "syslog_name", "syslog_facility", "maillog_file"),
         *("smtp_tls_note_starttls_offer", "lmtp_tls_note_starttls_offer"),
-        *("smtpd_tls_received_header", "smtpd_sasl_authenticated_header"),
+        "smtpd_tls_received_header",
     ]
 )
 """Source: postconf(5), each by its name."""
@@ -26,4 +26,4 @@ def only_logged(setting: str, *values: str | None) -> bool:
         return False
     if not setting.endswith("loglevel"):
         return True
-    return all(value is None or (value.isdecimal() and int(value) <= SECRETIVE) for value in values)
+    return all(value is None or (value.isascii() and value.isdecimal() and int(value) <= SECRETIVE) for value in values)

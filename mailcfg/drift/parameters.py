@@ -62,7 +62,7 @@ def compare_parameters(view: View) -> None:
 
 
 def _missing(view: View, setting: Setting) -> None:
-    default = is_default(view, setting.name, setting.value)
+    default = is_default(view, setting.name, setting.value, desired=True)
     view.differs(
         "missing",
         view.main_path,
@@ -81,10 +81,11 @@ def wins_over(line: int, others: list[int]) -> tuple[str, ...]:
 
 
 _HIDING = re.compile(
-    r"(smtpd?|lmtp|postscreen)_(discard_ehlo_keyword(s|_address_maps)|reply_filter)|smtpd_(noop_commands|command_filter)"
+    r"(smtpd?|lmtp|postscreen)_(discard_ehlo_keyword(s|_address_maps)|reply_filter)"
+    r"|(smtpd|postscreen)_forbidden_commands|smtpd_(noop_commands|command_filter|authorized_xclient_hosts)"
 )
-"""Parameters that take STARTTLS or AUTH away, or answer them without doing anything, though their names do not say so
-(postconf(5)).
+"""Parameters that take STARTTLS or AUTH away, answer them without doing anything, or let a client say who it is without
+a password (XCLIENT LOGIN), though their names do not say so (postconf(5)).
 """
 
 
@@ -101,7 +102,7 @@ def takes_away(name: str, value: str) -> bool:
     """Whether a parameter of the second sort does so, as far as its value tells: a table may."""
     if not _HIDING.fullmatch(name):
         return True
-    if name.endswith(("_maps", "_filter")):
+    if name.endswith(("_maps", "_filter", "_hosts")):
         return bool(value.strip())
     return any(word in value.lower() for word in ("starttls", "auth", ":", "/"))
 
@@ -125,10 +126,23 @@ def means_the_same(view: View, name: str, desired: str, live: str, overrides: di
     return same(name, parameter.kind if parameter else "string", one, other, view.postfix)
 
 
-def is_default(view: View, name: str, value: str) -> bool:
-    """Whether a value is what Postfix takes without it."""
+def is_default(
+    view: View, name: str, value: str, overrides: dict[str, str] | None = None, *, desired: bool = False
+) -> bool:
+    """Whether a value, the live machine's or a desired one, is what Postfix takes there without it: what a default
+    refers to has its live value. `overrides` are those of the service.
+    """
     from mailcfg.facts.parameters import catalogue
 
     parameter = catalogue().get(name)
     default = parameter.default_in(view.postfix) if parameter else None
-    return default is not None and means_the_same(view, name, default, value)
+    if parameter is None or default is None:
+        return False
+    if words(default) == words(value) and "$" not in value:
+        return True
+    try:
+        one = view.values.expand(default, overrides)
+        other = (view.wanted_values if desired else view.values).expand(value, overrides)
+    except MacroError:
+        return False
+    return same(name, parameter.kind, one, other, view.postfix)

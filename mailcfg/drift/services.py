@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import KeysView
-
 from mailcfg.behaviour.listening import CHROOT_DEFAULT_SINCE, LOOPBACK, disables, identity
 from mailcfg.configuration import Service
 from mailcfg.drift.explain import differences, in_words
@@ -230,7 +228,7 @@ def _by_reference(view: View, there: Service, live: dict[str, str]) -> None:
         if parameter.name in live:
             continue
         entry = view.live.main.effective().get(parameter.name) if view.live.main else None
-        if entry is None or "$" not in entry.value or not _refers(entry.value, live.keys()):
+        if entry is None or "$" not in entry.value:
             continue
         if means_the_same(view, parameter.name, parameter.value, entry.value) and not means_the_same(
             view, parameter.name, parameter.value, entry.value, live
@@ -247,16 +245,12 @@ def _by_reference(view: View, there: Service, live: dict[str, str]) -> None:
             )  # fmt: skip
 
 
-def _refers(value: str, names: KeysView[str]) -> bool:
-    return any(name in value for name in names)
-
-
 def _as_without(view: View, there: Service, name: str) -> bool:
     """Whether an override gives a service the value that it would have without it."""
     live = _own(there)
     inherited = view.values.get(name)
     if inherited is None:
-        return is_default(view, name, live[name])
+        return is_default(view, name, live[name], live)
     return means_the_same(view, name, inherited, live[name], live)
 
 
