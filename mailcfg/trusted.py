@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mailcfg.archive import FILE_LIMIT, shown, wrong_name
 from mailcfg.configuration import Configuration, Service, Setting
-from mailcfg.facts.platforms import platform, platform_names
+from mailcfg.facts.platforms import Platform, platform, platform_names
 from mailcfg.facts.version import Version
 from mailcfg.formats import main_cf, master_cf, smtpd_conf
 from mailcfg.layout import Place, places
@@ -24,6 +24,8 @@ _SITE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,60}[a-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
+_CONF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.conf")
+_VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){1,3}[A-Za-z0-9._-]{0,20}", re.ASCII)
 _COLUMN = re.compile(r"[A-Za-z0-9_.:\[\]/?-]+")
 
 _FORBIDDEN = 0o7022
@@ -104,13 +106,20 @@ def wrong_target(path: str) -> str:
 def _sound(configuration: Configuration) -> None:
     """Names and paths of a configuration, where each stands in a file or a command."""
     _host_path("config_directory", configuration.config_directory)
+    for what, written in (("postfix", configuration.postfix), ("openssl", configuration.openssl)):
+        if not _VERSION.fullmatch(written):
+            raise Distrusted(f"{MANIFEST} is for {what} {shown(written)}, which is no version")
     for setting in configuration.parameters:
         _setting("parameters", setting)
     version = Version.parse(configuration.postfix)
     for service in configuration.services:
         _service(service, version)
+    facts = platform(configuration.platform)
     for sasl in configuration.sasl:
         _host_path("sasl", sasl.path)
+        folder, _, name = sasl.path.rpartition("/")
+        if folder != facts.sasl.config_directory or not _CONF.fullmatch(name):
+            raise Distrusted(f"{MANIFEST}, sasl: {shown(sasl.path)} is no smtpd.conf of {configuration.platform}")
         for setting in sasl.settings:
             _setting("sasl", setting)
             try:
@@ -146,6 +155,10 @@ def _sound(configuration: Configuration) -> None:
             if name in seen:
                 raise Distrusted(f"{MANIFEST} has the {what} {shown(name)} twice")
             seen.add(name)
+    hostname = configuration.hostname
+    managed = next((each.value for each in configuration.parameters if each.name == "myhostname"), hostname)
+    if managed != hostname:
+        raise Distrusted(f"{MANIFEST} is of {shown(hostname)}, and makes it {shown(managed)}")
 
 
 def _host_path(where: str, path: str) -> None:
@@ -208,10 +221,28 @@ def _places(manifest: Manifest, configuration: Configuration) -> tuple[Place, ..
     for index, place in enumerate(decided):
         if found[index : index + 1] != [place]:
             raise Distrusted(f"{MANIFEST}: {shown(place.path)} is not listed as its configuration has it: {_AGAIN}")
+    known = _further(platform(configuration.platform))
     for place in found[len(decided) :]:
         if not place.target or place.ownership == "none":
             raise Distrusted(f"{MANIFEST}: {shown(place.path)} belongs nowhere: {_AGAIN}")
+        if place.target not in known:
+            where = f"{shown(place.path)} is to become {shown(place.target)}"
+            raise Distrusted(f"{MANIFEST}: {where}, where no build puts a file on {configuration.platform}")
     return tuple(found)
+
+
+def _further(facts: Platform) -> frozenset[str]:
+    """Where a build puts files on a platform that the configuration does not tell of: settings of the daemons that
+    check passwords, and what starts the comparison.
+    """
+    places = [facts.saslauthd.settings_file, facts.saslauthd.ldap_settings_file]
+    if facts.sasl.dovecot_directory:
+        places.append(f"{facts.sasl.dovecot_directory}/99-mailcfg.conf")
+    if facts.schedule.units:
+        places += [f"{facts.schedule.units}/mailcfg-drift.{kind}" for kind in ("service", "timer")]
+    if facts.schedule.cron:
+        places.append(f"{facts.schedule.cron}/mailcfg")
+    return frozenset(filter(None, places))
 
 
 def _fragments(configuration: Configuration) -> dict[str, list[str]]:

@@ -130,7 +130,7 @@ def make_plan(source: str, door: Machine, machine: Machine, directory: str | Non
         tuple(new),
         tuple(each for each in told if each not in new),
         action(merged.changes, before, after, certificates=bool(merged.certificates or merged.narrowed)),
-        _daemons(merged.changes, wanted, facts),
+        _daemons(merged.changes, facts),
         any(each.kind == "pending" for each in compared.report.differences),
     )
 
@@ -216,7 +216,7 @@ def action(changed: list[FileChange], before: Subject, after: Subject, *, certif
     return "reload"
 
 
-def _daemons(changed: list[FileChange], wanted: Desired, facts: Platform) -> tuple[tuple[str, str], ...]:
+def _daemons(changed: list[FileChange], facts: Platform) -> tuple[tuple[str, str], ...]:
     """Commands for other daemons whose files change, and why."""
     paths = {each.path for each in changed}
     found: list[tuple[str, str]] = []
@@ -225,10 +225,15 @@ def _daemons(changed: list[FileChange], wanted: Desired, facts: Platform) -> tup
     directory = facts.sasl.dovecot_directory
     if directory and any(path.startswith(f"{directory}/") for path in paths):
         found.append((facts.commands.reload_dovecot, "Dovecot reads its settings again"))
-    if any(path.startswith("/etc/systemd/system/") for path in paths):
+    # From the platform alone: no command of a bundle is run.
+    units = [path for path in paths if facts.schedule.units and path.startswith(f"{facts.schedule.units}/")]
+    if units:
         found.append(("systemctl daemon-reload", "systemd reads its units again"))
-        steps = wanted.configuration.steps
-        found += [(each.run, each.because) for each in steps if each.run.startswith("systemctl enable --now mailcfg")]
+    found += [
+        (f"systemctl enable --now {path.rpartition('/')[2]}", "the host is compared with its policy from now on")
+        for path in units
+        if path.endswith("/mailcfg-drift.timer")
+    ]
     return tuple(found)
 
 
