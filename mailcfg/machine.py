@@ -26,6 +26,9 @@ MOST_ENTRIES = 4096
 NEWER = "newer"
 """How what was seen of files and the running Postfix begins; a path begins with a slash."""
 
+SERVING = ("smtpd", "tlsproxy", "postscreen")
+"""Daemons that load certificates, keys and libsasl's settings, and keep what they loaded for as long as they run."""
+
 TOLERANCE = 2
 """Seconds by which a file may be newer: the kernel tells to the second when it was started."""
 
@@ -43,18 +46,19 @@ class Unreadable(Exception):
 
 
 class File:
-    """A file as it was found: its bytes (empty where only its status was asked for), permission bits and owners, and
-    when it was written, in seconds since 1970.
+    """A file as it was found: its bytes (empty where only its status was asked for), permission bits and owners, when
+    it was written, and when it last came to be as it is, its name and mode included; both in seconds since 1970.
     """
 
-    __slots__ = ("data", "gid", "mode", "mtime", "uid")
+    __slots__ = ("ctime", "data", "gid", "mode", "mtime", "uid")
 
-    def __init__(self, data: bytes, mode: int, uid: int, gid: int, mtime: float = 0) -> None:
+    def __init__(self, data: bytes, mode: int, uid: int, gid: int, mtime: float = 0, ctime: float = 0) -> None:
         self.data = data
         self.mode = mode
         self.uid = uid
         self.gid = gid
         self.mtime = mtime
+        self.ctime = ctime
 
 
 class Machine:
@@ -147,7 +151,8 @@ class Machine:
             raise Unreadable(path, error.strerror or str(error)) from None
         except ValueError:
             raise Unreadable(path, "its name holds a NUL") from None
-        return File(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime)
+        times = status.st_mtime, status.st_ctime
+        return File(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, *times)
 
     def _read(self, path: str, real: str) -> tuple[bytes, os.stat_result]:
         # Not to wait for whoever writes into a FIFO that has taken the file's place since.
@@ -182,38 +187,53 @@ class Machine:
         """Of some files those that were written after the running Postfix read its own, with their times, and when that
         was; all in seconds since 1970. None are where no Postfix runs for that queue and configuration directory, or
         the system does not tell. `seen` keeps which they are, and not the times: those of a reload make no difference.
+
+        For main.cf and master.cf it counts when they came to be as they are: whoever plays back an older file, its time
+        with it, brings in bytes that nobody has read. Other files are read by the daemons that serve clients, and where
+        none runs nobody has read an older one.
         """
-        started = self._started(queue, directory)
+        started, serving = self._started(queue, directory)
+        own = (f"{directory}/main.cf", f"{directory}/master.cf")
         found: dict[str, float] = {}
-        for path in paths if started is not None else ():
+        for path in paths:
+            read = started if path in own else serving
+            if read is None:
+                continue
             try:
                 file = self._look(path, False)
             except Unreadable:
                 continue  # Told by whoever reads it.
-            if file is not None and started is not None and file.mtime > started + TOLERANCE:
-                found[path] = file.mtime
+            written = 0.0 if file is None else file.ctime if path in own else min(file.mtime, file.ctime)
+            if written > read + TOLERANCE:
+                found[path] = written
         names = "\0".join(found)
         self.seen["\0".join((NEWER, queue, directory, *paths))] = digest(names.encode()) if names else ABSENT
         return started or 0, found
 
-    def _started(self, queue: str, directory: str) -> float | None:
+    def _started(self, queue: str, directory: str) -> tuple[float | None, float | None]:
         """When the queue manager of the running Postfix started, which begins anew at every start and every reload
-        (measured); None where there is none, or nobody can tell.
+        (measured), and when the oldest daemon did that serves clients; None where there is none, or nobody can tell.
         """
         master = self._text(f"{queue}/pid/master.pid").strip()
         if not master.isdecimal() or self._text(f"/proc/{master}/comm") != "master\n":
-            return None
+            return None, None
         # postfix(1) hands it on. Another instance may share the queue directory of a copy.
         for each in self._text(f"/proc/{master}/environ").split("\0"):
             if each.startswith("MAIL_CONFIG=") and os.path.realpath(each[12:]) != os.path.realpath(directory):
-                return None
+                return None, None
         boot = [line[6:] for line in self._text("/proc/stat").split("\n") if line.startswith("btime ")]
+        manager: float | None = None
+        serving: list[float] = []
         for child in self._text(f"/proc/{master}/task/{master}/children").split():
-            name, _, rest = self._text(f"/proc/{child}/stat").rpartition(")")
-            fields = rest.split()
-            if name.endswith("(qmgr") and len(fields) > 19 and boot:
-                return int(boot[0]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return None
+            head, _, rest = self._text(f"/proc/{child}/stat").rpartition(")")
+            name, fields = head.rpartition("(")[2], rest.split()
+            if len(fields) > 19 and boot:
+                moment = int(boot[0]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+                if name == "qmgr":
+                    manager = moment
+                elif name in SERVING:
+                    serving.append(moment)
+        return manager, min(serving, default=None) if manager is not None else None
 
     def _text(self, path: str) -> str:
         """The text of a file; empty where there is none to read."""

@@ -41,9 +41,11 @@ def unreached(found: Subject) -> dict[str, str]:
     return reasons
 
 
-def disproved(found: Subject, baseline: dict[str, str], say: Callable[[str], None]) -> list[str]:
+def disproved(
+    found: Subject, baseline: dict[str, str], alive: Callable[[], bool], say: Callable[[str], None]
+) -> list[str]:
     """What is otherwise than predicted at some listener, in sentences; empty where all is as it should be. `baseline`
-    is what `unreached` gave before; `say` is told what was found to be right.
+    is what `unreached` gave before, `alive` tells whether Postfix runs at all; `say` is told what proved right.
     """
     left = [each for each in found.behaviour.endpoints if each.port is not None]
     wrong: dict[str, list[str]] = {}
@@ -67,6 +69,8 @@ def disproved(found: Subject, baseline: dict[str, str], say: Callable[[str], Non
             auth = f", AUTH {' '.join(met.auth_after)} inside TLS" if met.auth_after else ""
             say(f"{label(each)}: verified: {each.tls if each.works else 'dead'}, {how}{auth}")
         left = again
+        if left and not alive():
+            return [*(words for some in wrong.values() for words in some), "Postfix does not run any more: see its log"]
         if not left or time.monotonic() > end:
             return [words for some in wrong.values() for words in some]
         time.sleep(PAUSE)

@@ -167,7 +167,7 @@ class Applier:
         if daemon is None or not self.wish.reload or not daemon.is_running():
             return ExitCode.AGREES
         wrong = self._read_again(daemon, "reload")
-        wrong = wrong or disproved(self._subject(plan.directory, plan.platform), {}, self.tell.say)
+        wrong = wrong or disproved(self._subject(plan.directory, plan.platform), {}, daemon.is_running, self.tell.say)
         self.outcome.verified = not wrong
         self._fault(wrong)
         return ExitCode.FINDINGS if wrong else ExitCode.AGREES
@@ -335,7 +335,7 @@ class Applier:
         try:
             wrong = self._read_again(daemon, needed)
             if not wrong:
-                wrong = disproved(self._subject(directory, facts), baseline, self.tell.say)
+                wrong = disproved(self._subject(directory, facts), baseline, daemon.is_running, self.tell.say)
         except BaseException:
             # Whatever ends it here, Ctrl-C too: what was not proven does not stay.
             kept.revert(progress)

@@ -264,6 +264,9 @@ class State:
     def _stage_directory(self, swap: Swap, changes: list[FileChange], directory: str) -> Swap:
         place.remove_tree(swap.staged)
         names = {each.path[len(directory) + 1 :]: each for each in changes}
+        # Of these two it is told by their inode whether Postfix has read them: a link, and its end, would change that.
+        own = {name: self.machine.look(f"{directory}/{name}") for name in ("main.cf", "master.cf") if name not in names}
+        names |= {name: FileChange(f"{directory}/{name}", found, found) for name, found in own.items() if found}
         place.link_tree(swap.live, swap.staged, frozenset(names))
         for name, change in names.items():
             if change.after is None:

@@ -316,6 +316,7 @@ def main() -> None:
     words.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(NAMES)} (default: all)")
     words.add_argument("--every", action="store_true", help="at every call that takes a path or a descriptor")
     words.add_argument("--only", metavar="CALL", help="at the calls of one name alone, such as rename")
+    words.add_argument("--staging", action="store_true", help="from the first that says what is under way")
     asked = words.parse_args()
     wrong: list[str] = []
     for name in asked.scenario or NAMES:
@@ -324,6 +325,9 @@ def main() -> None:
             every = trial.measure()
             chosen = every if asked.every else [call for call in every if call.changes]
             chosen = [call for call in chosen if asked.only in (None, call.name)]
+            if asked.staging:
+                first = next(index for index, call in enumerate(chosen) if "transaction.json" in call.text)
+                chosen = chosen[first:]
             for call in chosen:
                 wrong += trial.kill(call)
             print(f"{name}: killed at {len(chosen)} of {len(every)} calls, {len(wrong)} wrong", flush=True)

@@ -30,10 +30,11 @@ def killed(*words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("scenario", "least"),
-    [("apply", 80), ("rollback", 70), ("one-by-one", 80), ("recovery", 15)],
+    [("apply", 80), ("rollback", 70), ("one-by-one", 40), ("recovery", 15)],
 )
 def test_killed_at_every_call(scenario: str, least: int, say: Callable[[str], None]) -> None:
-    code, said = killed(scenario)
+    # What comes before is the same as in the first one, whatever the file system can exchange.
+    code, said = killed(scenario, *(["--staging"] if scenario == "one-by-one" else []))
     assert code == 0, said
     match = re.search(r"killed at (\d+) of (\d+) calls, 0 wrong", said)
     assert match, said
