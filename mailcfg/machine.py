@@ -5,6 +5,7 @@ It stands apart from `host` because cron pays for its import: it needs nothing t
 
 import os
 import stat
+import time
 
 LIMIT = 32 * 1024 * 1024
 """Bytes beyond which no file of a mail host's configuration goes; one that does is a device in disguise."""
@@ -26,11 +27,13 @@ MOST_ENTRIES = 4096
 NEWER = "newer"
 """How what was seen of files and the running Postfix begins; a path begins with a slash."""
 
-SERVING = ("smtpd", "tlsproxy", "postscreen")
-"""Daemons that load certificates, keys and libsasl's settings, and keep what they loaded for as long as they run."""
+SERVING = ("smtpd", "tlsproxy")
+"""Daemons that load certificates, keys and libsasl's settings, and keep what they loaded for as long as they run.
+postscreen has tlsproxy do that.
+"""
 
-TOLERANCE = 2
-"""Seconds by which a file may be newer: the kernel tells to the second when it was started."""
+TOLERANCE = 0.1
+"""Seconds by which a file may be newer: both clocks tick, processes are dated by hundredths."""
 
 ABSENT = "-"
 """What an observation says of a path that leads to nothing."""
@@ -183,18 +186,26 @@ class Machine:
         except OSError:
             return True
 
-    def newer(self, queue: str, directory: str, *paths: str) -> tuple[float, dict[str, float]]:
-        """Of some files those that were written after the running Postfix read its own, with their times, and when that
-        was; all in seconds since 1970. None are where no Postfix runs for that queue and configuration directory, or
-        the system does not tell. `seen` keeps which they are, and not the times: those of a reload make no difference.
+    def newer(self, queue: str, directory: str, *paths: str) -> tuple[float, dict[str, tuple[float, float]]]:
+        """When the running Postfix read its files, and which of some came to be as they are after those who use them
+        began: each with when that was, and when it came to be; all in seconds since 1970. None are where no Postfix
+        runs for that queue and configuration directory, or the system does not tell.
 
-        For main.cf and master.cf it counts when they came to be as they are: whoever plays back an older file, its time
-        with it, brings in bytes that nobody has read. Other files are read by the daemons that serve clients, and where
-        none runs nobody has read an older one.
+        For main.cf and master.cf it counts when their inode changed: whoever plays back an older file, its time with
+        it, brings in bytes that nobody has read. A change of mode or name, or `touch`, looks the same. Other files are
+        read by the daemons that serve clients, and where none runs nobody has read an older one; their inodes change
+        with every apply, so that both of their times have to be later.
+
+        `seen` keeps which start of Postfix it was, by a word before a colon, and which files. The times of the daemons
+        that serve are not kept: they come and go.
+
+        It cannot tell: what was written while a reload was under way, a queue manager that died and was started alone,
+        a clock that was set since, and a certificate that was played back with an older time.
         """
-        started, serving = self._started(queue, directory)
+        start, started, serving = self._started(queue, directory)
         own = (f"{directory}/main.cf", f"{directory}/master.cf")
-        found: dict[str, float] = {}
+        now = time.time()
+        found: dict[str, tuple[float, float]] = {}
         for path in paths:
             read = started if path in own else serving
             if read is None:
@@ -204,36 +215,43 @@ class Machine:
             except Unreadable:
                 continue  # Told by whoever reads it.
             written = 0.0 if file is None else file.ctime if path in own else min(file.mtime, file.ctime)
-            if written > read + TOLERANCE:
-                found[path] = written
-        names = "\0".join(found)
-        self.seen["\0".join((NEWER, queue, directory, *paths))] = digest(names.encode()) if names else ABSENT
+            # What is from the future was dated by another clock, and would stay newer after every reload.
+            if read + TOLERANCE < written <= now:
+                found[path] = read, written
+        names = digest("\0".join(found).encode(errors="surrogateescape")) if found else ABSENT
+        self.seen["\0".join((NEWER, queue, directory, *paths))] = f"{start}:{names}" if start else ABSENT
         return started or 0, found
 
-    def _started(self, queue: str, directory: str) -> tuple[float | None, float | None]:
+    def _started(self, queue: str, directory: str) -> tuple[str, float | None, float | None]:
         """When the queue manager of the running Postfix started, which begins anew at every start and every reload
         (measured), and when the oldest daemon did that serves clients; None where there is none, or nobody can tell.
+        Before them a word that no other start of a queue manager has; empty for none.
         """
+        nothing = "", None, None
         master = self._text(f"{queue}/pid/master.pid").strip()
         if not master.isdecimal() or self._text(f"/proc/{master}/comm") != "master\n":
-            return None, None
+            return nothing
         # postfix(1) hands it on. Another instance may share the queue directory of a copy.
         for each in self._text(f"/proc/{master}/environ").split("\0"):
             if each.startswith("MAIL_CONFIG=") and os.path.realpath(each[12:]) != os.path.realpath(directory):
-                return None, None
-        boot = [line[6:] for line in self._text("/proc/stat").split("\n") if line.startswith("btime ")]
-        manager: float | None = None
+                return nothing
+        # btime of /proc/stat says the same to the second alone.
+        boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        manager: tuple[str, float] | None = None
         serving: list[float] = []
         for child in self._text(f"/proc/{master}/task/{master}/children").split():
             head, _, rest = self._text(f"/proc/{child}/stat").rpartition(")")
             name, fields = head.rpartition("(")[2], rest.split()
-            if len(fields) > 19 and boot:
-                moment = int(boot[0]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+            if len(fields) > 19:
+                moment = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
                 if name == "qmgr":
-                    manager = moment
+                    manager = f"{child} {fields[19]}", moment
                 elif name in SERVING:
                     serving.append(moment)
-        return manager, min(serving, default=None) if manager is not None else None
+        if manager is None:
+            return nothing
+        start = f"{self._text('/proc/sys/kernel/random/boot_id')} {manager[0]}"
+        return digest(start.encode()), manager[1], min(serving, default=None)
 
     def _text(self, path: str) -> str:
         """The text of a file; empty where there is none to read."""

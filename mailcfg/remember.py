@@ -22,6 +22,18 @@ def remember(asked: Request, host: Machine, live: Machine, until: float) -> None
     _keep(asked.key, f"{SCHEMA} {int(time.time())} {int(min(until, FOREVER))} {seal(body)}\n{body}")
 
 
+def recalled(asked: Request) -> dict[str, str]:
+    """What the last run that found this in sync saw of the machine, as `Machine.seen` has it; nothing where none did,
+    or another version of mailcfg.
+    """
+    head, _, body = (own(asked.key) or "").partition("\n")
+    words = head.split(" ")
+    if len(words) != 4 or words[0] != SCHEMA or words[3] != seal(body):
+        return {}
+    lines = [line.split(" ", 2) for line in body.split("\n") if line]
+    return {path: what for where, what, path in lines if where == "R"}
+
+
 class Facts:
     """What was read from files, by the digest of their bytes, so that the work is not done twice."""
 

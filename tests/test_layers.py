@@ -156,8 +156,10 @@ def test_what_is_pure_reaches_nothing_outside(path: Path) -> None:
     assert "mailcfg.host" not in {".".join(name.split(".")[:2]) for name in imports(path)}
 
 
-CLOCKS = {"memory", "remember", "apply", "commands"}
-"""What may ask for the time: whether a certificate has ended depends on it. A comparison is told it."""
+CLOCKS = {"machine", "memory", "remember", "apply", "commands"}
+"""What may ask for the time: whether a certificate has ended depends on it, and when a process started. A comparison is
+told it.
+"""
 
 
 @all_modules

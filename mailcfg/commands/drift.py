@@ -12,6 +12,7 @@ from mailcfg.terminal import add_color, colored
 if TYPE_CHECKING:
     from mailcfg.drift.compare import Comparison
     from mailcfg.machine import Machine
+    from mailcfg.memory import Request
 
 HELP = "compare the live machine with its policy: silent when in sync, else what differs and where"
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise Failure(str(error)) from None
     door = live if target.found_there(arguments.target) else files
     now = time.time()
-    comparison = _compare(arguments, path, door, live, now)
+    comparison = _compare(arguments, path, door, live, now, None if arguments.no_cache else asked)
     shown = arguments.output is not None or not arguments.quiet
     if shown and comparison.wanted is not None and (comparison.report.differences or _wants_behaviour(arguments)):
         # Imported here, and by a door of its own: a host in sync does not pay for it, and remembers nothing of it.
@@ -72,13 +73,19 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         place = f"{each.file}:{each.line}" if each.line else each.file
         print(f"mailcfg: {clean(place)}: {clean(each.reason)}", file=sys.stderr)
     _write(arguments, comparison)
-    if report.status == "in-sync" and not arguments.no_cache:
+    # What is only ignored was not read, and may not vouch for its bytes later.
+    unread = any(each.difference.kind == "pending" for each in report.ignored)
+    if report.status == "in-sync" and not arguments.no_cache and not unread:
         remember.remember(asked, files, live, remember.FOREVER if report.until is None else report.until)
     return {"in-sync": ExitCode.AGREES, "drift": ExitCode.FINDINGS}.get(report.status, ExitCode.COULD_NOT_TELL)
 
 
-def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Machine, now: float) -> Comparison:
-    """Hold the machine against what is wanted of it. What is wrong with the policy or the bundle is told here."""
+def _compare(
+    arguments: argparse.Namespace, path: str, door: Machine, live: Machine, now: float, asked: Request | None
+) -> Comparison:
+    """Hold the machine against what is wanted of it. What is wrong with the policy or the bundle is told here. `asked`
+    is what an earlier run may have been asked too, None where none is to be believed.
+    """
     from mailcfg import target
     from mailcfg.desired import moved
     from mailcfg.drift.compare import compare, nothing_known
@@ -86,9 +93,9 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
     from mailcfg.drift.pending import with_pending
     from mailcfg.machine import Unreadable
     from mailcfg.problem import PolicyError
-    from mailcfg.remember import Facts
+    from mailcfg.remember import Facts, recalled
 
-    facts = None if arguments.no_cache else Facts()
+    facts, before = (None, {}) if asked is None else (Facts(), recalled(asked))
     try:
         wanted = target.load(path, door)
     except PolicyError as error:
@@ -101,7 +108,7 @@ def _compare(arguments: argparse.Namespace, path: str, door: Machine, live: Mach
         unknown = [Unknown(path, None, str(error))]
     else:
         wanted = moved(wanted, arguments.config_dir) if arguments.config_dir else wanted
-        return with_pending(compare(wanted, live, now, facts), live)
+        return with_pending(compare(wanted, live, now, facts), live, before)
     return nothing_known(target.stem(path), unknown, now)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mailcfg.behaviour.effective import Values
@@ -14,6 +16,7 @@ from mailcfg.facts.platforms import platform
 from mailcfg.facts.version import Version
 from mailcfg.formats.macro import MacroError
 from mailcfg.live import Live
+from mailcfg.machine import ABSENT, NEWER
 
 if TYPE_CHECKING:
     from mailcfg.machine import Machine
@@ -25,9 +28,16 @@ LOADED = tuple(
 """Parameters that name what smtpd loads when it starts."""
 
 
-def with_pending(comparison: Comparison, machine: Machine) -> Comparison:
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def with_pending(comparison: Comparison, machine: Machine, before: Mapping[str, str] = NOTHING) -> Comparison:
     """The comparison with a row for each file that the running Postfix has not read as it is. Only for the machine
     itself: what runs belongs to no other root.
+
+    Times accuse: whether the bytes of main.cf or master.cf are others than those that were read, they do not tell.
+    `before` is what an earlier run saw (`Machine.seen`), and acquits: one that was made under this same start of
+    Postfix, and told of nothing, saw the bytes that were read. Without one a file that was only touched is told too.
     """
     wanted, live = comparison.wanted, comparison.live
     if machine.root or wanted is None or live is None or live.main is None:
@@ -42,22 +52,23 @@ def with_pending(comparison: Comparison, machine: Machine) -> Comparison:
     paths = dict.fromkeys([f"{directory}/main.cf", master])
     paths |= dict.fromkeys(each.winner for each in live.choices if each.winner is not None)
     paths |= dict.fromkeys(_loaded(live, values))
-    started, newer = machine.newer(queue, directory, *paths)
+    newer = machine.newer(queue, directory, *paths)[1]
+    for path in _read_as_they_are(machine.seen, before, queue, directory):
+        newer.pop(path, None)
     if not newer:
         return comparison
-    moment = minute(int(started))
     rows = tuple(
         Difference(
-            "pending", path, None, "", "", f"read by the running Postfix ({moment})",
-            f"written later ({minute(int(written))})", "warning", None,
+            "pending", path, None, "", "", f"read by the running Postfix ({minute(int(read))})",
+            f"changed or touched later ({minute(int(written))})", "warning", None,
             effects=(
-                f"master still runs the services that it read at {moment}"
+                f"master still runs the services that it read at {minute(int(read))}"
                 if path == master
-                else f"running daemons still use what they read at {moment}; new ones use the file",
+                else f"running daemons still use what they read at {minute(int(read))}; new ones use the file",
             ),
             explanation=("postfix reload puts it in force",),
         )
-        for path, written in newer.items()
+        for path, (read, written) in newer.items()
     )  # fmt: skip
     report = comparison.report
     told = without_ignored(Report(report.site, rows, (), (), None, report.checked), configuration.ignores,
@@ -69,6 +80,24 @@ def with_pending(comparison: Comparison, machine: Machine) -> Comparison:
         until=min(ends) if ends else None,
     )
     return comparison._replace(report=report)
+
+
+def _read_as_they_are(now: Mapping[str, str], before: Mapping[str, str], queue: str, directory: str) -> list[str]:
+    """Those of main.cf and master.cf that have the bytes which an earlier run saw after the same start of Postfix. Of
+    other files nothing is known: the daemons that read them come and go.
+    """
+    head = "\0".join((NEWER, queue, directory, ""))
+    start, known = (
+        {what.partition(":")[0] for path, what in seen.items() if path.startswith(head)} for seen in (now, before)
+    )
+    if start != known or ABSENT in start:
+        return []
+    own = (f"{directory}/main.cf", f"{directory}/master.cf")
+    return [path for path in own if path in now and _digest(now[path]) == _digest(before.get(path, ABSENT)) != ABSENT]
+
+
+def _digest(seen: str) -> str:
+    return seen.partition(":")[0]
 
 
 def _loaded(live: Live, values: Values) -> list[str]:
