@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from mailcfg.behaviour.effective import Effective
 from mailcfg.behaviour.listening import running
@@ -17,6 +20,9 @@ from mailcfg.formats import smtpd_conf
 from mailcfg.live import Door, Live, read, search_path
 from mailcfg.machine import File, Unreadable
 from mailcfg.rule import Dns, Files, Subject
+
+if TYPE_CHECKING:
+    from mailcfg.formats import dovecot
 
 STOCK = (
     ("smtp", "inet", "n", "smtpd"),
@@ -40,7 +46,8 @@ class Found:
     """The machine around a live configuration.
 
     `copy`: the files are one that was carried here, so that what is absent from this machine may be on theirs.
-    `planned`: certificates that are to be made, and count as made.
+    `planned`: certificates that are to be made, and count as made. `served`: what answers at sockets is taken to run,
+    also where it does not just now: no file of the configuration tells.
     """
 
     def __init__(
@@ -53,12 +60,14 @@ class Found:
         *,
         copy: bool,
         planned: tuple[CertificateFiles, ...] = (),
+        served: bool = False,
     ) -> None:
         self._door = door
         self._platform = platform
         self._openssl = openssl
         self._live = live
         self._copy = copy
+        self._served = served
         self._planned = {path: each for each in planned for path in (each.certificate_file, each.key_file)}
         self._services = {each.id for each in services}
         self._whole = live.master is not None
@@ -184,29 +193,19 @@ class Found:
         return self._socket(whole, chroot)
 
     def dovecot(self, path: str) -> tuple[str, ...] | None:
-        """The mechanisms that Dovecot's own files set; None where there are none."""
+        """The mechanisms that Dovecot's own files set, all that they include read with them; None where they do not
+        tell, or there are none.
+        """
         if self._copy:
             return None
-        from mailcfg.formats import dovecot
-
         directory = self._platform.sasl.dovecot_directory or f"{DOVECOT}/conf.d"
         base = directory.rpartition("/")[0]
-        value = ""
-        present = False
-        for file in (f"{base}/dovecot.conf", f"{directory}/10-auth.conf", f"{directory}/99-mailcfg.conf"):
-            try:
-                data = self._bytes(file)
-            except Unreadable:
-                return None
-            if data is None:
-                continue
-            present = True
-            for entry in dovecot.parse(data).entries:
-                if entry.path == ("auth_mechanisms",):
-                    value = entry.value
-        if not present:
+        try:
+            reader = _Dovecot(self._door)
+            reader.read(f"{base}/dovecot.conf", ())
+        except (_Untold, Unreadable):
             return None
-        return tuple(value.upper().split()) or ("PLAIN",)
+        return tuple(reader.value.upper().split()) or ("PLAIN",)
 
     def saslauthd(self, mux: str, *, chroot: str, service: str) -> Reach:
         """Whether smtpd, as the user that it becomes, gets at saslauthd's socket."""
@@ -224,7 +223,8 @@ class Found:
             self._door.look(path)
         except Unreadable as error:
             return Reach(True) if "socket" in error.reason else Reach(None, f"{path}: {error.reason}")
-        return Reach(False, f"there is no socket at {path}{inside}")
+        why = f"there is no socket at {path}{inside}"
+        return Reach(None, f"{why} now") if self._served else Reach(False, why)
 
     def sasldb(self, path: str, *, chroot: str) -> Reach:
         """Whether smtpd, as the user that it becomes, can read a database: it opens it when somebody logs in."""
@@ -338,6 +338,82 @@ class Found:
         return None
 
 
+class _Untold(Exception):
+    """Dovecot's files do not tell what its mechanisms are."""
+
+
+MOST_FILES = 200
+"""Files that Dovecot is followed through."""
+
+
+class _Dovecot:
+    """Reads Dovecot's files in the order in which it does itself (measured, 2.3.19): what a line includes stands in its
+    place, names that a pattern matches in their order.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self.value = "plain"
+        self._door = door
+        self._left = MOST_FILES
+
+    def read(self, path: str, around: tuple[str, ...]) -> None:
+        """Take the mechanisms that a file sets. `around`: the files that it is included by."""
+        from mailcfg.formats import dovecot
+
+        found = self._door.look(path)
+        self._left -= 1
+        if found is None or path in around or not self._left:
+            raise _Untold
+        parsed = dovecot.parse(found.data)
+        if any(each.fatal for each in parsed.problems):
+            raise _Untold
+        steps: list[dovecot.Entry | dovecot.Include] = [*parsed.entries, *parsed.includes]
+        for step in sorted(steps, key=lambda each: each.line):
+            if isinstance(step, dovecot.Entry):
+                self._take(step)
+            elif step.path:
+                raise _Untold
+            else:
+                for file in self._matching(path, step):
+                    self.read(file, (*around, path))
+
+    def _take(self, entry: dovecot.Entry) -> None:
+        if "auth_mechanisms" not in entry.path:
+            return
+        words = entry.value.split()
+        if len(entry.path) > 1 or any(word[0] in "$<" and word != "$auth_mechanisms" for word in words):
+            raise _Untold
+        self.value = " ".join(self.value if word[0] == "$" else word for word in words)
+
+    def _matching(self, path: str, include: dovecot.Include) -> list[str]:
+        """The files that a line brings in."""
+        pattern = include.pattern
+        if not pattern.startswith("/"):
+            pattern = f"{path.rpartition('/')[0]}/{pattern}"
+        directory, _, name = pattern.rpartition("/")
+        if _GLOB.search(directory) or _BRACES.search(name):
+            raise _Untold
+        if not _GLOB.search(name):
+            there = self._door.look(pattern, content=False) is not None
+            names = [name] if there else []
+        else:
+            names = self._names(directory, name)
+        if not names and not include.optional:
+            raise _Untold
+        return [f"{directory}/{each}" for each in names]
+
+    def _names(self, directory: str, pattern: str) -> list[str]:
+        if self._door.look(directory, content=False) is None:
+            return []
+        names = self._door.entries(directory)
+        return sorted(each for each in names if fnmatchcase(each, pattern) and not each.startswith("."))
+
+
+_GLOB = re.compile(r"[*?\[\]{}\\]")
+_BRACES = re.compile(r"[{}\[\]\\]")
+"""What fnmatch reads in another way than glob(3) does."""
+
+
 def _elsewhere(paths: tuple[str, ...]) -> str:
     return f"none of {', '.join(paths)} is on this machine" if paths else ""
 
@@ -362,9 +438,10 @@ def subject(
     copy: bool = False,
     told: Callable[[Live], None] | None = None,
     planned: tuple[CertificateFiles, ...] = (),
+    served: bool = False,
 ) -> Subject:
     """Read a live configuration and predict its behaviour. `told` is handed what was read, troubles included; `planned`
-    are certificates that are to be made, and count as made.
+    are certificates that are to be made, and count as made; `served` takes it that what answers at sockets runs.
     """
     live = read(door, platform, postfix, config_directory)
     if told:
@@ -375,7 +452,7 @@ def subject(
         configuration = configuration._replace(services=_stock(platform))
     effective = Effective(configuration)
     services = running(configuration.services, effective.of().text("master_service_disable"))
-    around = Found(door, platform, openssl, live, services, copy=copy, planned=planned)
+    around = Found(door, platform, openssl, live, services, copy=copy, planned=planned, served=served)
     files = Files(f"{config_directory}/main.cf", f"{config_directory}/master.cf", live.main, live.master, around.parsed)
     behaviour = predict(effective, around, platform, openssl)
     if not whole:

@@ -26,6 +26,9 @@ class Door(Protocol):
     def look(self, path: str, *, content: bool = True) -> File | None:
         """The file at a path, None where there is none. Raises Unreadable."""
 
+    def entries(self, path: str) -> dict[str, str]:
+        """What lies in a directory, by name, each with its kind. Raises Unreadable, also where there is none."""
+
 
 class Facts(Protocol):
     """What was read from files by an earlier run, by their bytes."""

@@ -27,6 +27,7 @@ LAYERS = (
     ("facts",),
     ("configuration",),
     ("formats",),
+    ("steps",),
     ("compile", "certificates"),
     ("behaviour",),
     ("rule",),

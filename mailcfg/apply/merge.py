@@ -237,7 +237,9 @@ class _Merge:
         for each in self.differences:
             if each.kind in ("extra", "shadowed") and each.file in (self.main_path, self.master_path):
                 stock = each.setting == STOCK and each.kind == "extra"
-                if not self.prune and each.service not in managed and not stock:
+                # What main.cf itself says of a managed parameter is written anew.
+                own = each.kind == "shadowed" and each.file == self.main_path
+                if not self.prune and each.service not in managed and not stock and not own:
                     found.append(each)
             elif self._undeclared(each):
                 if not self.prune:

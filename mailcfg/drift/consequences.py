@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mailcfg.behaviour.changes import SEVERITIES, Change, Severity, changes
-from mailcfg.behaviour.model import Behaviour
-from mailcfg.configuration import CertificateFiles
+from mailcfg.behaviour.endpoint import DIES_INSIDE
+from mailcfg.behaviour.model import Behaviour, Endpoint
+from mailcfg.configuration import CertificateFiles, Service
 from mailcfg.drift.compare import Comparison
 from mailcfg.drift.difference import Difference, Report
+from mailcfg.drift.logged import LOGGED, only_logged
 from mailcfg.drift.logged import WORDS as ONLY_LOGGED
-from mailcfg.drift.logged import only_logged
 from mailcfg.drift.wanted import wanted_files
 from mailcfg.facts.platforms import platform
 from mailcfg.facts.version import Version
@@ -96,6 +97,12 @@ class _Scene:
         self._now = now
         # What was compared, should a file have changed since.
         self._door = Snapshot(Overlay(door, comparison.files))
+        sides = (comparison.live.configuration, comparison.wanted.configuration)
+        settings = [
+            *(each for side in sides for each in side.parameters),
+            *(each for side in sides for service in side.services for each in service.overrides),
+        ]
+        self._values = {each.value for each in settings}
         self._known: dict[frozenset[int], Behaviour] = {}
         self.all = frozenset(range(len(self.rows)))
         self.live = self.mended(frozenset())
@@ -110,39 +117,55 @@ class _Scene:
             self._known[which] = self._behaviour(which, singly=True)
         return self._known[which]
 
-    def _behaviour(self, which: frozenset[int], *, singly: bool) -> Behaviour:
-        configuration = self._wanted.configuration
+    def is_edit(self, at: int) -> bool:
+        """Whether to mend a row alone changes a file at all. Else nothing can be learned from mending it."""
+        return any(self._files.get(path) != data for path, data in self._edits(frozenset({at}), singly=True).items())
+
+    def _edits(self, which: frozenset[int], *, singly: bool) -> dict[str, bytes | File | None]:
+        """The files that are others once these rows are mended."""
         rows = [self.rows[at] for at in sorted(which)]
         files: dict[str, bytes | File | None] = {}
         files.update(wanted_files(self._wanted, self._read, rows, self._files, singly=singly))
-        directory = configuration.config_directory
+        directory = self._wanted.configuration.config_directory
         for each in rows:
             if each.kind == "shadowed" and each.file not in (f"{directory}/main.cf", f"{directory}/master.cf"):
                 files[each.file] = None
             if each.kind == "certificate" and each.setting.endswith("_tls_CAfile"):
                 files[each.file] = AUTHORITIES
+        return files
+
+    def _behaviour(self, which: frozenset[int], *, singly: bool) -> Behaviour:
+        configuration = self._wanted.configuration
         return subject(
-            Overlay(self._door, files),
+            Overlay(self._door, self._edits(which, singly=singly)),
             platform(configuration.platform),
             Version.parse(configuration.postfix),
             Version.parse(configuration.openssl),
-            directory,
+            configuration.config_directory,
             self._now,
             planned=self._planned(which),
+            served=True,
         ).behaviour
 
     def names(self, name: str) -> bool:
         """Whether the value of another setting, that Postfix or somebody gave it, is made of this one's."""
-        configuration = self._read.configuration
-        settings = [*configuration.parameters, *(over for each in configuration.services for over in each.overrides)]
-        forms = (f"${name}", f"${{{name}", f"$({name}")
-        return any(form in each.value for each in settings for form in forms)
+        if not name:
+            return False
+        return any("$" in value and name in value for value in self._values)
 
     def asks_dovecot(self) -> bool:
         """Whether some smtpd asks Dovecot, of whose files not all are read."""
         configuration = self._read.configuration
         settings = [*configuration.parameters, *(over for each in configuration.services for over in each.overrides)]
         return any(each.name == "smtpd_sasl_type" and each.value.strip() == "dovecot" for each in settings)
+
+    def sees_clients(self, service: str, seen: set[str]) -> bool:
+        """Whether what is predicted of some clients holds for a service, or without one for all that send mail: the
+        others have the settings of one of them. To what transport mail is routed may be written elsewhere.
+        """
+        clients = [each for each in self._read.configuration.services if each.command.rpartition("/")[2] == "smtp"]
+        known = [_settings(each) for each in clients if each.id in seen]
+        return all(_settings(each) in known for each in clients) and service in ("", *seen)
 
     def refers(self, name: str) -> bool:
         """Whether another setting is made of this one, or mail comes in by an smtpd that is no listener."""
@@ -161,6 +184,11 @@ class _Scene:
         return tuple(found)
 
 
+def _settings(service: Service) -> dict[str, str]:
+    """The overrides of a service that are of consequence for somebody else than who reads the log."""
+    return {each.name: each.value for each in service.overrides if each.name not in LOGGED}
+
+
 class _Effect(NamedTuple):
     sentence: str
     severity: Severity
@@ -175,7 +203,7 @@ def _attributed(report: Report, scene: _Scene, consequences: tuple[Change, ...])
             found[at], same[at] = _alone(at, row, scene, consequences)
     told = {effect.sentence for effects in found for effect in effects}
     left = [each for each in consequences if each.sentence not in told]
-    if left:
+    if left or not _together(frozenset(at for at, each in enumerate(same) if each), scene):
         # No row does it alone, nor alone undoes it: any of them may have a part in it.
         same = [False] * len(found)
     for change in left:
@@ -199,8 +227,16 @@ def _alone(at: int, row: Difference, scene: _Scene, consequences: tuple[Change, 
     undone = changes(only, scene.live)
     # What a row only colours, and another one does, is told with that.
     effects += [_Effect(each.sentence, each.severity) for each in undone if each.severity != "info" or not effects]
-    decided = row.kind in EDITS and not effects and _is_decided(row, scene)
+    decided = row.kind in EDITS and not effects and _is_decided(row, scene) and scene.is_edit(at)
     return effects, decided and _plain(mended) == _plain(without) and _plain(only) == _plain(scene.live)
+
+
+def _together(which: frozenset[int], scene: _Scene) -> bool:
+    """Whether rows do as little together as each does by itself."""
+    if len(which) < 2:
+        return True
+    rest = scene.mended(scene.all - which)
+    return _plain(scene.mended(which)) == _plain(scene.live) and _plain(rest) == _plain(scene.mended(scene.all))
 
 
 def _true(change: Change, consequences: tuple[Change, ...]) -> list[_Effect]:
@@ -225,13 +261,20 @@ def _is_decided(row: Difference, scene: _Scene) -> bool:
     if not server and not client:
         return False
     for side in (scene.live, scene.mended(scene.all)):
-        if server and any(each.unknown or each.command == "postscreen" for each in side.endpoints):
+        if server and any(each.unknown or each.command == "postscreen" or _fails(each) for each in side.endpoints):
             return False
-        if client and (side.unknown or any(each.unknown or each.table for each in side.outbound)):
+        if client and (side.unknown or any(each.unknown or each.table or each.causes for each in side.outbound)):
+            return False
+        if client and not scene.sees_clients(row.service, {each.service for each in side.outbound}):
             return False
     if row.setting.endswith("security_options") and scene.asks_dovecot():
         return False
     return not scene.refers(row.setting)
+
+
+def _fails(endpoint: Endpoint) -> bool:
+    """Whether a session ends there before it shows what the settings do: two that end so differ in nothing."""
+    return not endpoint.works or endpoint.tls == "broken" or any(DIES_INSIDE in each for each in endpoint.causes)
 
 
 def _plain(behaviour: Behaviour) -> Behaviour:
@@ -248,9 +291,9 @@ def _row(row: Difference, found: list[_Effect], *, equal: bool, named: bool) -> 
     sentences = tuple(dict.fromkeys((*row.effects, *(each.sentence for each in found))))
     grave = min((row.severity, *(each.severity for each in found)), key=SEVERITIES.index)
     row = row._replace(effects=sentences, severity=grave)
-    if sentences or row.kind not in EDITS:
+    if sentences or named or row.kind not in EDITS:
         return row
-    logged = not named and only_logged(row.setting, row.desired, row.live)
+    logged = only_logged(row.setting, row.desired, row.live)
     if not (logged or equal or row.severity == "info"):
         return row
     again = any(each.startswith(TOLD_AGAIN) for each in row.explanation)

@@ -58,9 +58,9 @@ def canonical(name: str, kind: str, value: str, postfix: Version) -> Any:
         return tuple(part for part in _COLONS.split(value) if part)
     if kind == "list" and "{" not in value:
         return tuple(parts)
-    if kind == "time" and re.fullmatch(r"\d+[smhdw]", text):
+    if kind == "time" and re.fullmatch(r"[0-9]{1,9}[smhdw]", text):
         return int(text[:-1]) * _SECONDS[text[-1]]
-    if kind == "integer" and text.isdecimal():
+    if kind == "integer" and text.isascii() and text.isdecimal() and len(text) < 9:
         return int(text)
     return text
 

@@ -9,6 +9,7 @@ from mailcfg.configuration import Setting
 from mailcfg.drift.explain import in_words
 from mailcfg.drift.meaning import same, words
 from mailcfg.drift.view import View
+from mailcfg.facts.version import Version
 from mailcfg.formats.macro import MacroError
 from mailcfg.secrets import shown
 
@@ -52,7 +53,7 @@ def compare_parameters(view: View) -> None:
     for entry in effective.values():
         if entry.name in declared or not concerns(entry.name) or is_default(view, entry.name, entry.value):
             continue
-        if not takes_away(entry.name, entry.value):
+        if not takes_away(view, entry.name, entry.value):
             continue
         if entry.name in packaged and means_the_same(view, entry.name, packaged[entry.name], entry.value):
             continue
@@ -62,7 +63,9 @@ def compare_parameters(view: View) -> None:
 
 
 def _missing(view: View, setting: Setting) -> None:
-    default = is_default(view, setting.name, setting.value, desired=True)
+    # What a default refers to is another one for a service that overrides it.
+    scopes = [{each.name: each.value for each in one.overrides} for one in view.live.configuration.services]
+    default = all(is_default(view, setting.name, setting.value, each, desired=True) for each in ({}, *scopes))
     view.differs(
         "missing",
         view.main_path,
@@ -98,9 +101,13 @@ def concerns(name: str) -> bool:
     return "tls" in name or "sasl" in name or name in _ALSO or _HIDING.fullmatch(name) is not None
 
 
-def takes_away(name: str, value: str) -> bool:
-    """Whether a parameter of the second sort does so, as far as its value tells: a table may."""
+def takes_away(view: View, name: str, value: str, overrides: dict[str, str] | None = None) -> bool:
+    """Whether a parameter of the second sort does so, as far as its live value tells: a table may."""
     if not _HIDING.fullmatch(name):
+        return True
+    try:
+        value = view.values.expand(value, overrides)
+    except MacroError:
         return True
     if name.endswith(("_maps", "_filter", "_hosts")):
         return bool(value.strip())
@@ -120,10 +127,15 @@ def means_the_same(view: View, name: str, desired: str, live: str, overrides: di
         one, other = view.wanted_values.expand(desired, overrides), view.values.expand(live, overrides)
     except MacroError:
         return False
+    return alike(name, one, other, view.postfix)
+
+
+def alike(name: str, one: str, other: str, postfix: Version) -> bool:
+    """Whether two expanded values of a parameter are one to Postfix."""
     from mailcfg.facts.parameters import catalogue
 
     parameter = catalogue().get(name)
-    return same(name, parameter.kind if parameter else "string", one, other, view.postfix)
+    return same(name, parameter.kind if parameter else "string", one, other, postfix)
 
 
 def is_default(

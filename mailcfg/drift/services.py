@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mailcfg.behaviour.effective import Values
 from mailcfg.behaviour.listening import CHROOT_DEFAULT_SINCE, LOOPBACK, disables, identity
 from mailcfg.configuration import Service
 from mailcfg.drift.explain import differences, in_words
-from mailcfg.drift.parameters import concerns, is_default, means_the_same, takes_away, weight, wins_over
+from mailcfg.drift.parameters import alike, concerns, is_default, means_the_same, takes_away, weight, wins_over
 from mailcfg.drift.view import View
 from mailcfg.formats.macro import MacroError
 from mailcfg.secrets import shown
@@ -187,18 +188,19 @@ def _overrides(view: View, wanted: Service, there: Service) -> None:
                 "extra", view.master_path, each.name, None, shown(each.name, each.value),
                 "warning", line=each.origin.line, service=wanted.id,
             )  # fmt: skip
-    _shadows(view, there, declared, told=True)
+    _shadows(view, there, wanted)
 
 
-def _shadows(view: View, there: Service, declared: set[str] | None = None, *, told: bool = False) -> None:
-    """Tell which overrides of a service change what main.cf was given, or bring in what nobody declared. `told`: those
-    of the second sort were told already.
+def _shadows(view: View, there: Service, wanted: Service | None = None) -> None:
+    """Tell which overrides of a service change what main.cf was given, or bring in what nobody declared. Of a `wanted`
+    service those of the second sort were told already.
     """
     managed = {each.name: each for each in view.configuration.parameters}
+    declared = {each.name for each in wanted.overrides} if wanted else set()
     live = _own(there)
-    _by_reference(view, there, live)
+    _by_reference(view, there, live, _own(wanted or there._replace(overrides=())))
     for each in there.overrides:
-        if declared and each.name in declared:
+        if each.name in declared:
             continue
         parameter = managed.get(each.name)
         if parameter is not None:
@@ -211,9 +213,9 @@ def _shadows(view: View, there: Service, declared: set[str] | None = None, *, to
                 explanation=[f"{there.id} overrides main.cf"],
             )  # fmt: skip
         elif (
-            not told
+            wanted is None
             and concerns(each.name)
-            and takes_away(each.name, each.value)
+            and takes_away(view, each.name, each.value, live)
             and not _as_without(view, there, each.name)
         ):
             view.differs(
@@ -222,27 +224,42 @@ def _shadows(view: View, there: Service, declared: set[str] | None = None, *, to
             )  # fmt: skip
 
 
-def _by_reference(view: View, there: Service, live: dict[str, str]) -> None:
-    """Tell managed parameters whose `$name` has another value in a service, though main.cf agrees."""
+def _by_reference(view: View, there: Service, live: dict[str, str], wanted: dict[str, str]) -> None:
+    """Tell managed parameters whose `$name`, however many references away, has another value in a service, though
+    main.cf agrees. `live` is what the service has of itself, `wanted` what it is to have.
+
+    The row is main.cf's: with the policy's value there, what the service overrides has no part in it any more.
+    """
+    effective = view.live.main.effective() if view.live.main else {}
     for parameter in view.configuration.parameters:
-        if parameter.name in live:
+        entry = effective.get(parameter.name)
+        if parameter.name in live or entry is None or "$" not in entry.value:
             continue
-        entry = view.live.main.effective().get(parameter.name) if view.live.main else None
-        if entry is None or "$" not in entry.value:
+        if not means_the_same(view, parameter.name, parameter.value, entry.value):
             continue
-        if means_the_same(view, parameter.name, parameter.value, entry.value) and not means_the_same(
-            view, parameter.name, parameter.value, entry.value, live
-        ):
-            try:
-                value = view.values.expand(entry.value, live)
-            except MacroError:
-                value = entry.value
-            view.differs(
-                "shadowed", view.master_path, parameter.name, shown(parameter.name, parameter.value),
-                shown(parameter.name, value), weight(parameter.name),
-                line=there.origin.line, service=there.id, origin=parameter.origin,
-                explanation=[f"main.cf:{entry.line} says {entry.value}, and {there.id} overrides what it refers to"],
-            )  # fmt: skip
+        value = _expanded(view.values, entry.value, live)
+        intended = _expanded(view.wanted_values, parameter.value, wanted)
+        if value is not None and value == _expanded(view.values, entry.value, wanted):
+            continue
+        if value is not None and intended is not None and alike(parameter.name, intended, value, view.postfix):
+            continue
+        view.differs(
+            "shadowed", view.main_path, parameter.name, shown(parameter.name, parameter.value),
+            shown(parameter.name, entry.value if value is None else value), weight(parameter.name),
+            line=entry.line, service=there.id, origin=parameter.origin,
+            explanation=[
+                f"it says {shown(parameter.name, entry.value)}, and {there.id} (master.cf:{there.origin.line})"
+                " overrides what that refers to"
+            ],
+        )  # fmt: skip
+
+
+def _expanded(values: Values, value: str, overrides: dict[str, str]) -> str | None:
+    """A value as a service with these overrides has it; None where Postfix fails to expand it."""
+    try:
+        return values.expand(value, overrides)
+    except MacroError:
+        return None
 
 
 def _as_without(view: View, there: Service, name: str) -> bool:

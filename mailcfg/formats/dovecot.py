@@ -34,6 +34,17 @@ class Entry(NamedTuple):
     line: int
 
 
+class Include(NamedTuple):
+    """A line that brings in other files: the sections around it, and the pattern of their names (glob(7)), which is
+    relative to the file's own directory. `optional`: nothing need match.
+    """
+
+    path: tuple[str, ...]
+    pattern: str
+    optional: bool
+    line: int
+
+
 class DovecotConf:
     """One settings file. Names and values: UTF-8 with surrogateescape.
 
@@ -42,12 +53,19 @@ class DovecotConf:
     Whether Dovecot knows a setting is not looked at.
     """
 
-    __slots__ = ("data", "entries", "problems")
+    __slots__ = ("data", "entries", "includes", "problems")
 
-    def __init__(self, data: bytes, entries: tuple[Entry, ...], problems: tuple[Problem, ...]) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        entries: tuple[Entry, ...],
+        problems: tuple[Problem, ...],
+        includes: tuple[Include, ...] = (),
+    ) -> None:
         self.data = data
         self.entries = entries
         self.problems = problems
+        self.includes = includes
 
     def effective(self) -> dict[tuple[str, ...], Entry]:
         """Of each path the entry that holds: the last one, in whichever of the sections with that name (measured)."""
@@ -101,7 +119,7 @@ def parse(data: bytes) -> DovecotConf:
         if held:
             reader.warn(first, "it is continued by nothing, and lost")
         reader.end()
-    return DovecotConf(data, tuple(reader.entries), tuple(reader.problems))
+    return DovecotConf(data, tuple(reader.entries), tuple(reader.problems), tuple(reader.includes))
 
 
 class _Section(NamedTuple):
@@ -117,6 +135,7 @@ class _Reader:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.problems: list[Problem] = []
+        self.includes: list[Include] = []
         self.take = self.entries.append
         self.open: list[_Section] = [_Section((), 0, False)]
         self.nameless: dict[tuple[str, ...], int] = {}
@@ -153,6 +172,7 @@ class _Reader:
         key, rest = _word(text)
         if key in _INCLUDES:
             self.warn(first, f"{key.decode()} {_text(rest)} is not followed")
+            self.includes.append(Include(self.open[-1].path, _text(rest), key == b"!include_try", first))
             return True
         if rest.startswith(b"{"):
             name = b""

@@ -318,6 +318,20 @@ NEVER_HARMLESS: dict[str, Callable[[Machine], object]] = {
         "submission inet  n       -       y       -       -  ",
         "submission inet  n       -       y       -       1  ",
     ),
+    "a list of ciphers that the way out may name": lambda m: (
+        m.replace(MAIN, "smtp_tls_ciphers = medium", "smtp_tls_ciphers = low"),
+        m.append(MAIN, "tls_low_cipherlist = FOO\n"),
+    ),
+    "a log level that another setting is made of": lambda m: (
+        m.replace(MAIN, "smtpd_tls_loglevel = 1", "smtpd_tls_loglevel = 2"),
+        m.append(MAIN, "my_networks = ${{$smtpd_tls_loglevel} == {2} ? {0.0.0.0/0} : {127.0.0.0/8}}\n"),
+    ),
+    "who says without a password who he is": lambda m: m.append(MAIN, "smtpd_authorized_xclient_hosts = 0.0.0.0/0\n"),
+    "STARTTLS as a command that ends the session": lambda m: m.append(MAIN, "smtpd_forbidden_commands = STARTTLS\n"),
+    "login names in every message": lambda m: m.replace(
+        MAIN, "smtpd_sasl_authenticated_header = no", "smtpd_sasl_authenticated_header = yes"
+    ),
+    "digits that are none": lambda m: m.replace(MAIN, "smtpd_tls_loglevel = 1", "smtpd_tls_loglevel = ٢"),
     "who is trusted": lambda m: m.append(MAIN, "smtpd_tls_CApath = /tmp\n"),
 }
 
@@ -329,6 +343,27 @@ def test_what_nobody_can_vouch_for_is_never_called_harmless(name: str, machine: 
     assert report.differences
     assert not any(each.harmless for each in report.differences)
     assert report.consequences == ()
+
+
+def test_a_default_is_what_the_live_values_make_of_it(machine: Machine) -> None:
+    machine.replace(MAIN, "smtpd_sasl_tls_security_options = noanonymous\n", "")
+    assert row(told(machine), "smtpd_sasl_tls_security_options").explanation[0].startswith("Postfix's own default")
+    machine.replace(MAIN, "smtpd_sasl_security_options = noanonymous", "smtpd_sasl_security_options =")
+    assert (
+        "Postfix's own default means the same" not in row(told(machine), "smtpd_sasl_tls_security_options").explanation
+    )
+
+
+def test_a_name_is_followed_through_every_reference(machine: Machine) -> None:
+    line = machine.replace(MAIN, "smtp_tls_security_level = may", "smtp_tls_security_level = $first")
+    machine.append(MAIN, "first = $second\nsecond = may\n")
+    machine.replace(MASTER, "-o syslog_name=postfix/$service_name", "-o second=none")
+    found = row(told(machine), "smtp_tls_security_level")
+    assert (found.kind, found.file, found.line, found.service) == ("shadowed", MAIN, line, "relay/unix")
+    assert (found.live, found.harmless, found.severity) == ("none", False, "error")
+    # The policy's value in main.cf mends it, whatever the service overrides.
+    machine.replace(MAIN, "smtp_tls_security_level = $first", "smtp_tls_security_level = may")
+    assert not told(machine).differences
 
 
 def test_a_parameter_that_another_one_is_made_of_is_not_called_harmless(machine: Machine) -> None:

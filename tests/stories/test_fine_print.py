@@ -58,7 +58,7 @@ def test_an_override_of_what_a_value_refers_to(machine: Machine) -> None:
     machine.replace(MASTER, "-o syslog_name=postfix/$service_name", "-o way_out=none")
     row = only(machine)
     assert (row["kind"], row["file"], row["setting"], row["service"], row["live"]) == (
-        "shadowed", MASTER, "smtp_tls_security_level", "relay/unix", "none",
+        "shadowed", MAIN, "smtp_tls_security_level", "relay/unix", "none",
     )  # fmt: skip
 
 
