@@ -27,7 +27,6 @@ LAYERS = (
     ("facts",),
     ("configuration",),
     ("formats",),
-    ("steps",),
     ("compile", "certificates"),
     ("behaviour",),
     ("rule",),
