@@ -68,7 +68,7 @@ def test_json_is_what_others_rely_on(drifting: Machine) -> None:
     rows = {(each["kind"], each["setting"]): each for each in drifting.told().json["differences"]}
     row = rows["changed", "smtpd_tls_auth_only"]
     assert (row["kind"], row["file"], row["setting"]) == ("changed", MAIN, "smtpd_tls_auth_only")
-    assert (row["desired"], row["live"], row["severity"]) == ("yes", "no", "info")
+    assert (row["desired"], row["live"], row["severity"]) == ("yes", "no", "error")
     assert row["line"] == drifting.line(MAIN, "smtpd_tls_auth_only")
     assert row["origin"].items() >= {"file": "quickstart.toml", "line": 17, "key": "mx.auth"}.items()
     assert isinstance(row["effects"], list)
